@@ -1,0 +1,86 @@
+"""What every dataset is: images on orbits of a group, from which pairs are drawn in batches.
+
+Tensors live on one device and pairs are made there, a batch at a time: no per-sample Python, no
+worker processes, no image decoding. The few random numbers of a batch come from a CPU generator,
+so that a seed means the same pairs on every machine.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Literal, Self
+
+import torch
+from torch import Tensor
+
+from lga.groups import Group
+from lga.lookup import check_name
+from lga.pairs import Pairs
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+class OrbitDataset(ABC):
+    """Objects seen at many points of their orbits, in three splits that share no object.
+
+    Attributes:
+        name: the dataset's name in tables and folders.
+        group: the group whose elements g relate x1 to x2.
+        image_shape: (C, H, W).
+        source: what the images are, in words; stand-ins say so.
+        is_stand_in: whether this is a stand-in for the published data.
+        device: where the images are held and the pairs are made.
+    """
+
+    name: str
+    group: Group
+    image_shape: tuple[int, int, int]
+    source: str
+    is_stand_in: bool
+    device: torch.device = torch.device("cpu")
+
+    @abstractmethod
+    def to(self, device: torch.device | str) -> Self:
+        """Moves the images to a device; returns the dataset itself."""
+
+    @abstractmethod
+    def size(self, split: Split) -> int:
+        """How many objects a split holds."""
+
+    @abstractmethod
+    def draw(self, split: Split, objects: Tensor, generator: torch.Generator) -> Pairs:
+        """One random pair of each object.
+
+        Args:
+            split: where the objects are.
+            objects: indices (n,) in [0, size(split)), on the CPU.
+            generator: a CPU generator, the only source of randomness.
+        """
+
+    def pairs(self, split: Split, n: int, generator: torch.Generator) -> Pairs:
+        """n pairs of objects drawn uniformly, with replacement."""
+        objects = torch.randint(self.size(split), (n,), generator=generator)
+        return self.draw(split, objects, generator)
+
+    def fixed_pairs(self, split: Split, n: int, chunk: int = 500) -> Iterator[Pairs]:
+        """The same n pairs for every system, seed and machine, in batches of at most `chunk`.
+
+        Goes through the objects in order, and again where n is larger than the split; the pairs
+        of a smaller n are the first ones of a larger n.
+        """
+        check_name("split", split, SPLITS)
+        for start in range(0, n, chunk):
+            generator = torch.Generator().manual_seed(start + 1_000_003 * SPLITS.index(split))
+            objects = torch.arange(start, start + chunk) % self.size(split)
+            batch = self.draw(split, objects, generator)
+            kept = min(chunk, n - start)
+            yield Pairs(batch.x1[:kept], batch.x2[:kept], batch.g[:kept])
+
+
+def split_objects(n: int, test_share: float, seed: int = 0) -> dict[Split, Tensor]:
+    """Object indices of the three splits: a random test share, then one eighth for validation."""
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    n_test = round(test_share * n)
+    n_validation = (n - n_test) // 8
+    test, validation, train = order.split([n_test, n_validation, n - n_test - n_validation])
+    return {"train": train, "validation": validation, "test": test}

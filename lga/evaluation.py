@@ -1,0 +1,75 @@
+"""`evaluate`: the only evaluation loop, the same protocol for every system.
+
+x̂2 = D(g·E(x1)) against x2 on the test split, pairs from a fixed seed, images clipped to [0, 1],
+PSNR and SSIM per image and then averaged.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from lga.datasets.base import OrbitDataset
+from lga.laws import law_report
+from lga.metrics import lpips, lpips_network, psnr_db, ssim
+from lga.profiles import Settings
+from lga.systems.base import System
+
+LAW_IMAGES = 500
+PSNR_CEILING_DB = 100.0  # what equal images count, whose ratio is infinite
+DEFAULTS = Settings()
+LPIPS_MIN_SIDE = 64  # VGG halves an image four times before its last LPIPS layer.
+
+
+@torch.no_grad()
+def evaluate(
+    system: System, dataset: OrbitDataset, settings: Settings = DEFAULTS
+) -> dict[str, Any]:
+    """The test figures of a trained system.
+
+    Args:
+        system: on any device; moved to the dataset's.
+        dataset: its test pairs are the same for every system, seed and machine.
+        settings: `test_pairs`, how many of them.
+
+    Returns:
+        psnr_db, ssim, ssim_range255, lpips (None with lpips_reason), test_pairs, the group-law
+        report, and mask_fraction where there is a mask.
+    """
+    system.to(dataset.device).eval()
+    reason = lpips_reason(dataset)
+    scores: dict[str, list] = {"psnr_db": [], "ssim": [], "ssim_range255": [], "lpips": []}
+    for pairs in dataset.fixed_pairs("test", settings.test_pairs):
+        painted = system.transform(pairs.x1, pairs.g).clamp(0, 1)
+        scores["psnr_db"].append(psnr_db(painted, pairs.x2).clamp(max=PSNR_CEILING_DB).cpu())
+        scores["ssim"].append(ssim(pairs.x2, painted))
+        scores["ssim_range255"].append(ssim(pairs.x2, painted, data_range=255))
+        if reason is None:
+            scores["lpips"].append(lpips(painted, pairs.x2).cpu())
+    figures: dict[str, Any] = {
+        name: float(np.mean(np.concatenate(values))) for name, values in scores.items() if values
+    }
+    figures.setdefault("lpips", None)
+    figures |= {"lpips_net": "vgg", "lpips_reason": reason, "test_pairs": settings.test_pairs}
+    figures |= laws_on_test(system, dataset)
+    if hasattr(system, "mask_fraction"):
+        figures["mask_fraction"] = system.mask_fraction()
+    return figures
+
+
+def laws_on_test(system: System, dataset: OrbitDataset) -> dict[str, float]:
+    """The group-law report on the first test images; g2 is g1 of the pair before."""
+    pairs = next(dataset.fixed_pairs("test", min(LAW_IMAGES, dataset.size("test"))))
+    return law_report(system, dataset.group, pairs.x1, pairs.g, pairs.g.roll(1, 0))
+
+
+def lpips_reason(dataset: OrbitDataset) -> str | None:
+    """Why LPIPS is left out for a dataset, or None where it can be measured."""
+    side = min(dataset.image_shape[1:])
+    if side < LPIPS_MIN_SIDE:
+        return f"not part of the protocol for {side}-pixel images"
+    try:
+        lpips_network()
+    except (OSError, ImportError) as error:
+        return str(error)
+    return None

@@ -1,0 +1,96 @@
+"""One function per figure: what to show in, a matplotlib Figure out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from lga.metrics import psnr_db
+from lga.pairs import Pairs
+from lga.systems.base import System
+
+INK = "#222222"
+ACCENT = "#b8442f"
+QUIET = "#4c78a8"
+
+
+def image_grid(rows: Sequence[Tensor], labels: Sequence[str], captions: Tensor | None = None):
+    """Rows of images (n, C, H, W) under one another, each row with its label on the left.
+
+    Args:
+        rows: batches of equal length.
+        labels: one per row.
+        captions: n numbers in dB printed under the last row.
+    """
+    columns = len(rows[0])
+    figure = Figure(figsize=(1.0 * columns + 1.1, 1.06 * len(rows) + 0.25), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for row, (images, label) in enumerate(zip(rows, labels, strict=True)):
+        for column, image in enumerate(images.detach().cpu().clamp(0, 1)):
+            axis = axes[row][column]
+            picture = image[0] if len(image) == 1 else image.permute(1, 2, 0)
+            axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.spines[:].set_visible(False)
+        axes[row][0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=8, color=INK)
+    if captions is not None:
+        for axis, value in zip(axes[-1], captions.tolist(), strict=True):
+            axis.set_xlabel(f"{value:.1f} dB", fontsize=8, labelpad=3, color=INK)
+    return figure
+
+
+@torch.no_grad()
+def pairs(system: System, batch: Pairs) -> Figure:
+    """x1, the true x2, the painted x̂2 with its PSNR, and the error |x̂2 − x2|."""
+    painted = system.transform(batch.x1, batch.g).clamp(0, 1)
+    rows = [batch.x1, batch.x2, (painted - batch.x2).abs(), painted]
+    labels = ["x₁", "x₂ = g·x₁", "|x̂₂ − x₂|", "x̂₂"]
+    return image_grid(rows, labels, psnr_db(painted, batch.x2))
+
+
+def examples(batch: Pairs) -> Figure:
+    """The pairs of a dataset: x1 over x2."""
+    return image_grid([batch.x1, batch.x2], ["x₁", "x₂ = g·x₁"])
+
+
+@torch.no_grad()
+def orbit(system: System, x: Tensor, path: Tensor) -> Figure:
+    """D(g_t·E(x)) along a path of group elements, one row per image.
+
+    Args:
+        x: images (n, C, H, W).
+        path: elements (t, d, d).
+    """
+    rows = [system.transform(image.expand(len(path), -1, -1, -1), path) for image in x]
+    return image_grid(
+        [torch.cat([image[None], row]) for image, row in zip(x, rows, strict=True)],
+        [""] * len(x),
+    )
+
+
+def learning_curve(history: Sequence[dict[str, float]]) -> Figure:
+    """Loss and validation PSNR against the pairs seen; |M| where there is a mask to learn."""
+    series = {key: np.array([row[key] for row in history]) for key in history[0]}
+    has_mask = len(np.unique(series.get("mask_fraction", [0]))) > 1
+    figure = Figure(figsize=(9 if has_mask else 6.4, 2.6), layout="constrained")
+    axes = figure.subplots(1, 3 if has_mask else 2)
+    thousands = series["pairs"] / 1000
+    panels = [
+        ("loss", "training loss", QUIET),
+        ("validation_psnr_db", "validation PSNR (dB)", ACCENT),
+    ]
+    if has_mask:
+        panels.append(("mask_fraction", "mask fraction |M|", INK))
+    for axis, (key, title, color) in zip(axes, panels, strict=True):
+        axis.plot(thousands, series[key], color=color, marker=".", markersize=4, linewidth=1.4)
+        axis.set_title(title, fontsize=10, loc="left", color=INK)
+        axis.set_xlabel("pairs seen (thousands)", fontsize=9)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.tick_params(labelsize=8)
+        axis.grid(alpha=0.25, linewidth=0.6)
+    axes[0].set_yscale("log")
+    return figure

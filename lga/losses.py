@@ -1,0 +1,27 @@
+"""The terms of the training losses, each a mean over the batch."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def pixel_loss(target: Tensor, painted: Tensor) -> Tensor:
+    """L_x, the mean squared error over batch, channels and pixels (`jin2024`, section 3.3)."""
+    return F.mse_loss(painted, target)
+
+
+def latent_inverse_loss(z: Tensor, z_again: Tensor) -> Tensor:
+    """‖z − E(D(z))‖², summed over the latent (`jin2024`, section 3.4).
+
+    Where it vanishes, x ↦ D(g·E(x)) is a group action on the images that D can paint.
+    """
+    return (z - z_again).square().flatten(1).sum(1).mean()
+
+
+def invariance_loss(z_i1: Tensor, z_i2: Tensor) -> Tensor:
+    """‖z_i(x1) − sg z_i(x2)‖²: the invariant parts of a pair agree (`swarnali2025`, section 3)."""
+    return F.mse_loss(z_i1, z_i2.detach())
+
+
+def equivariance_loss(moved_z_v1: Tensor, z_v2: Tensor) -> Tensor:
+    """‖g·z_v(x1) − sg z_v(x2)‖²: g carries one varying part to the other (`swarnali2025`)."""
+    return F.mse_loss(moved_z_v1, z_v2.detach())

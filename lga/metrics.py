@@ -1,0 +1,73 @@
+"""How close a painted image is to the true one, per image (SPEC of the papers' tables)."""
+
+import functools
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def psnr_db(x: Tensor, y: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of images (N, C, H, W) in [0, 1], data range 1; (N,), in dB.
+
+    Equal images have an infinite ratio.
+    """
+    return -10 * (x - y).square().flatten(1).mean(1).log10()
+
+
+def ssim(x: Tensor, y: Tensor, data_range: float = 1.0) -> np.ndarray:
+    """Structural similarity of images (N, C, H, W) in [0, 1]; (N,).
+
+    scikit-image with Gaussian weights of σ = 1.5 px and population covariances, as Wang et al.
+    define it. The published rows of hwang2023 and jin2024 fit `data_range=255` on images in
+    [0, 1], which leaves almost no contrast to compare and reads near 1 for any copy.
+    """
+    from skimage.metrics import structural_similarity
+
+    pairs = zip(x.cpu().double().numpy(), y.cpu().double().numpy(), strict=True)
+    return np.array(
+        [
+            structural_similarity(
+                a, b, channel_axis=0, data_range=data_range,
+                gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+            )
+            for a, b in pairs
+        ]
+    )  # fmt: skip
+
+
+@functools.cache
+def lpips_network(net: str = "vgg") -> torch.nn.Module:
+    """The LPIPS network of Zhang et al. (2018), frozen.
+
+    Its backbone's ImageNet weights are downloaded by torch on first use and never replaced by
+    random ones.
+
+    Raises:
+        OSError: when they are not on this machine and cannot be downloaded.
+    """
+    import contextlib
+    import io
+    import warnings
+
+    from lpips import LPIPS
+
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            network = LPIPS(net=net, verbose=False)
+    except OSError as error:
+        raise OSError(
+            f"LPIPS needs the ImageNet weights of {net}, which cannot be downloaded here ({error})"
+        ) from error
+    return network.eval().requires_grad_(False)
+
+
+def lpips(x: Tensor, y: Tensor, net: str = "vgg") -> Tensor:
+    """Learned perceptual distance of images (N, C, H, W) in [0, 1]; (N,), lower is closer.
+
+    The network sees images in [−1, 1]; grey images are repeated to three channels.
+    """
+    network = lpips_network(net).to(x.device)
+    a, b = (image.expand(-1, 3, -1, -1) * 2 - 1 for image in (x, y))
+    return network(a, b).flatten()

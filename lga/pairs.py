@@ -1,0 +1,23 @@
+"""What a dataset hands to a system: a batch of pairs on common orbits."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """n pairs (x1, x2, g): x2 shows what x1 shows, moved by g.
+
+    Attributes:
+        x1: images (n, C, H, W) in [0, 1].
+        x2: images (n, C, H, W) in [0, 1].
+        g: group elements (n, d, d) with x2 = g·x1 on the orbit.
+    """
+
+    x1: Tensor
+    x2: Tensor
+    g: Tensor
+
+    def __len__(self) -> int:
+        return len(self.x1)

@@ -1,0 +1,112 @@
+"""What "quick", "standard" and "paper" mean: every setting of a run, from one table of rules."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+from lga.lookup import check_name
+
+PROFILES = ("quick", "standard", "paper")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a system is trained and evaluated, whichever system it is.
+
+    The budget is counted in pairs, so that systems with different batches see as much data.
+    """
+
+    train_pairs: int = 2_000_000  # pairs drawn in all
+    batch_size: int = 256  # pairs per step, over all devices
+    learning_rate: float = 1e-4  # of Adam; the peak where there is a schedule
+    schedule: Literal["constant", "cosine"] = "constant"  # cosine: 2 % warm-up, then to zero
+    precision: str = "32-true"  # as Lightning Fabric names it; "bf16-mixed" on a GPU
+    device: str = "auto"  # "auto", "cpu", "cuda"
+    validations: int = 40  # checks on the fixed validation pairs, each with a checkpoint
+    validation_pairs: int = 2_000
+    test_pairs: int = 10_000
+    seed: int = 0  # of weights and training pairs; test pairs never change
+
+    def __post_init__(self) -> None:
+        for name in ("train_pairs", "batch_size", "validations", "validation_pairs", "test_pairs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+        check_name("schedule", self.schedule, ("constant", "cosine"))
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps that the budget of pairs makes."""
+        return max(1, self.train_pairs // self.batch_size)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Values for every run that matches; None matches all. Later rules win."""
+
+    values: Mapping[str, Any]
+    profile: str | None = None
+    dataset: str | None = None
+    system: str | None = None
+
+    def matches(self, profile: str, dataset: str, system: str) -> bool:
+        asked = zip(
+            (self.profile, self.dataset, self.system), (profile, dataset, system), strict=True
+        )
+        return all(mine in (None, theirs) for mine, theirs in asked)
+
+
+RULES = (
+    # quick: the story and the plumbing, about a minute on two CPU cores.
+    Rule(
+        {
+            "train_pairs": 40_000,
+            "batch_size": 64,
+            "learning_rate": 2e-3,
+            "schedule": "cosine",
+            "validations": 10,
+            "validation_pairs": 200,
+            "test_pairs": 360,
+        },
+        profile="quick",
+    ),
+    # standard: one budget for every system, about half an hour on two CPU cores.
+    Rule(
+        {"train_pairs": 2_000_000, "batch_size": 128, "learning_rate": 2e-3, "schedule": "cosine"},
+        profile="standard",
+    ),
+    # paper: the published optimiser settings; the number of epochs is not published.
+    Rule({"train_pairs": 60_000_000, "validations": 200}, profile="paper"),
+    # swarnali2025, public script: Adam 1e-3, batches of 64.
+    Rule({"learning_rate": 1e-3, "batch_size": 64}, system="swarnali2025"),
+    # jin2024, section 4.1: the latent-inverse term is used on rotated MNIST only.
+    Rule({"latent_inverse_weight": 1e-4}, dataset="rotated_mnist", system="jin2024"),
+)
+
+
+def profile_values(profile: str, dataset: str, system: str) -> dict[str, Any]:
+    """What the rules say for one cell of the grid, settings and options together."""
+    check_name("profile", profile, PROFILES)
+    values: dict[str, Any] = {}
+    for rule in RULES:
+        if rule.matches(profile, dataset, system):
+            values |= rule.values
+    return values
+
+
+SETTING_NAMES = tuple(field.name for field in fields(Settings))
+
+
+def settings_for(
+    profile: str = "quick", dataset: str = "", system: str = "", **changes: Any
+) -> Settings:
+    """The training settings of a profile, with changes.
+
+    Raises:
+        ValueError: for an unknown profile or setting.
+    """
+    for name in changes:
+        check_name("setting", name, SETTING_NAMES)
+    values = profile_values(profile, dataset, system) | changes
+    return replace(Settings(), **{k: v for k, v in values.items() if k in SETTING_NAMES})

@@ -1,0 +1,351 @@
+"""Records in, tables out: the only writer under `results/`.
+
+results/<profile>/<dataset>/<system>/seed-<n>/      one finished run, whole or not there
+results/<profile>/<dataset>/<system>/.seed-<n>/     a run under way, from which it resumes
+results/<profile>/table_1.csv, table_1.md, …        built from the records
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, ClassVar
+
+from torch import Tensor
+
+DEFAULT_RESULTS = Path("results")
+
+RECORD_FIELDS = (
+    "dataset", "system", "profile", "seed", "source", "overrides",
+    "psnr_db", "ssim", "ssim_range255", "lpips", "lpips_net", "lpips_reason", "test_pairs",
+    "parameters", "mask_fraction",
+    "law_identity", "law_inverse", "law_compatibility",
+    "law_identity_db", "law_inverse_db", "law_compatibility_db",
+    "latent_inverse_error", "latent_deviation",
+    "train_pairs", "train_seconds", "pairs_per_second", "device", "torch", "lga", "commit",
+    "started_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run: written under a hidden name, then moved to its own in one step."""
+
+    path: Path
+    _locks: ClassVar[dict[Path, IO]] = {}
+
+    @property
+    def partial(self) -> Path:
+        return self.path.with_name(f".{self.path.name}")
+
+    def start(self, config: Mapping[str, Any]) -> None:
+        """Opens the folder for this process, with the checkpoint of the same configuration if any.
+
+        Raises:
+            RuntimeError: when another process is at work on the same run.
+            OSError: when the folder cannot be written.
+        """
+        self.partial.mkdir(parents=True, exist_ok=True)
+        self._lock()
+        text = json.dumps(config, indent=2) + "\n"
+        kept = self.partial / "config.json"
+        if not kept.exists() or kept.read_text() != text:
+            for stale in self.partial.iterdir():
+                stale.unlink()
+        write_whole(kept, text.encode())
+
+    def _lock(self) -> None:
+        # The system drops a lock when its process dies, however it dies.
+        if self.path in self._locks:
+            return
+        handle = open(self.path.with_name(f".{self.path.name}.lock"), "w")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(f"another process is at work on {self.path}") from None
+        self._locks[self.path] = handle
+
+    def save_checkpoint(self, tensors: dict[str, Tensor], state: Mapping[str, Any]) -> None:
+        from safetensors.torch import save
+
+        data = save(tensors, metadata={"state": json.dumps(state)})
+        write_whole(self.partial / "checkpoint.safetensors", data)
+        self._write_history(state["history"])
+
+    def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """The last checkpoint, or None before the first.
+
+        Raises:
+            ValueError: when the file is damaged.
+        """
+        path = self.partial / "checkpoint.safetensors"
+        if not path.exists():
+            return None
+        tensors, metadata = read_safetensors(path)
+        return tensors, json.loads(metadata["state"])
+
+    def _write_history(self, history: list[dict[str, float]]) -> None:
+        import pandas
+
+        text = pandas.DataFrame(history).to_csv(index=False)
+        write_whole(self.partial / "history.csv", text.encode())
+
+    def publish(
+        self,
+        record: Mapping[str, Any],
+        weights: dict[str, Tensor],
+        history: list[dict[str, float]],
+        figures: Mapping[str, Any],
+    ) -> Path:
+        """Writes a finished run and moves it into place, over an earlier one.
+
+        Args:
+            record: what `metrics.json` holds, in the order of `RECORD_FIELDS`.
+            weights: what `model.safetensors` holds.
+            history: the rows of `history.csv`.
+            figures: matplotlib figures by file name.
+        """
+        from safetensors.torch import save
+
+        self._write_history(history)
+        contiguous = {name: value.cpu().contiguous() for name, value in weights.items()}
+        write_whole(self.partial / "model.safetensors", save(contiguous))
+        for name, figure in figures.items():
+            figure.savefig(self.partial / name, dpi=120)
+        ordered = {field: record[field] for field in RECORD_FIELDS if field in record}
+        write_whole(self.partial / "metrics.json", (json.dumps(ordered, indent=2) + "\n").encode())
+        (self.partial / "checkpoint.safetensors").unlink(missing_ok=True)
+        old = self.path.with_name(f".{self.path.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if self.path.exists():
+            self.path.rename(old)
+        self.partial.rename(self.path)
+        shutil.rmtree(old, ignore_errors=True)
+        if lock := self._locks.pop(self.path, None):
+            lock.close()
+        return self.path
+
+    def add_notebook(self, executed: Path) -> None:
+        """Moves the executed notebook into the finished run."""
+        os.replace(executed, self.path / "notebook.ipynb")
+
+
+def run_folder(
+    results: Path | str | None, profile: str, dataset: str, system: str, seed: int
+) -> RunFolder:
+    """Where a run lives; the default root is `results/`."""
+    root = Path(results or DEFAULT_RESULTS)
+    return RunFolder(root / profile / dataset / system / f"seed-{seed}")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file so that a reader sees the old one or the new one, never a part."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(data)
+    os.replace(part, path)
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file.
+
+    Raises:
+        ValueError: when the file is damaged, naming it and what to do.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            return tensors, file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}); move it away and start the run again"
+        ) from error
+
+
+def read_records(profile: str, results: Path | str | None = None) -> list[dict[str, Any]]:
+    """The records of every finished run of a profile, in the order of their folders.
+
+    Raises:
+        ValueError: for a record that is no JSON object.
+    """
+    records = []
+    for path in sorted(
+        (Path(results or DEFAULT_RESULTS) / profile).glob("*/*/seed-*/metrics.json")
+    ):
+        try:
+            records.append(dict(json.loads(path.read_text())))
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged ({error}); run it again") from error
+    return records
+
+
+# ---------------------------------------------------------------------------------------------
+# Tables: published and reproduced figures side by side.
+
+Cell = Mapping[str, float]  # metric → published figure
+
+TABLES: dict[str, dict[str, dict[str, Cell]]] = {
+    "table_1": {
+        "rotated_mnist": {
+            "winter2022": {"psnr_db": 21.97, "ssim": 0.874},
+            "hwang2023": {"psnr_db": 15.29, "ssim": 0.992},
+            "jin2024": {"psnr_db": 26.07, "ssim": 1.000},
+        },
+        "blocked_mnist": {
+            "winter2022": {"psnr_db": 14.05, "ssim": 0.586},
+            "hwang2023": {"psnr_db": 10.19, "ssim": 0.990},
+            "jin2024": {"psnr_db": 23.55, "ssim": 1.000},
+        },
+        "brain_mri": {
+            "hwang2023": {"psnr_db": 27.43, "ssim": 1.000},
+            "jin2024": {"psnr_db": 35.99, "ssim": 1.000},
+        },
+    },
+    "table_2": {
+        "nmr": {
+            "dupont2020": {"psnr_db": 26.91, "ssim": 0.899, "lpips": 0.091},
+            "sajjadi2022": {"psnr_db": 27.87, "ssim": 0.912, "lpips": 0.066},
+            "jin2024": {"psnr_db": 28.91, "ssim": 0.947, "lpips": 0.050},
+        },
+        "plane_in_the_sky": {
+            "dupont2020": {"psnr_db": 24.25, "ssim": 0.773, "lpips": 0.239},
+            "sajjadi2022": {"psnr_db": 23.53, "ssim": 0.489, "lpips": 0.280},
+            "jin2024": {"psnr_db": 25.24, "ssim": 0.821, "lpips": 0.112},
+        },
+    },
+}  # fmt: skip
+METRICS = {
+    "table_1": ("psnr_db", "ssim", "ssim_range255"),
+    "table_2": ("psnr_db", "ssim", "ssim_range255", "lpips"),
+}
+DECIMALS = {"psnr_db": 2, "ssim": 3, "ssim_range255": 3, "lpips": 3}
+HEADINGS = {"psnr_db": "PSNR (dB)", "ssim": "SSIM", "ssim_range255": "SSIM₂₅₅", "lpips": "LPIPS"}
+CONTROLS = ("mean_image", "copy_input")
+
+NOTE = """\
+Mean ± standard deviation over seeds (*n* runs), published figures in brackets. SSIM is measured
+with data range 1; SSIM₂₅₅ repeats it with data range 255 on images in [0, 1], which the published
+SSIM of hwang2023 and jin2024 fits and which reads near 1 for almost any copy: compare it only
+with itself. An empty cell was not run; – marks a system that does not apply.
+"""
+
+
+def table(name: str, profile: str, results: Path | str | None = None):
+    """A published table beside the reproduced one: one row per system.
+
+    Columns are `<dataset>_<metric>_published`, `…_mean`, `…_sd` and, for each dataset, its seed
+    count `<dataset>_seeds` and `<dataset>_source`. Runs with overrides are rows of their own.
+
+    Returns:
+        A pandas DataFrame indexed by system.
+    """
+    import pandas
+
+    published = TABLES[name]
+    records = [r for r in read_records(profile, results) if r["dataset"] in published]
+    systems = dict.fromkeys(s for cells in published.values() for s in cells)
+    sources: dict[str, set[str]] = {}
+    for record in records:
+        sources.setdefault(record["dataset"], set()).add(record["source"])
+    mixed = {dataset for dataset, found in sources.items() if len(found) > 1}
+
+    def row_label(record: Mapping[str, Any]) -> str:
+        """The system, with what was overridden and, where sources differ, the source."""
+        overrides = f" ({record['overrides']})" if record.get("overrides") else ""
+        source = f" on {record['source']}" if record["dataset"] in mixed else ""
+        return f"{record['system']}{overrides}{source}"
+
+    labels = sorted({row_label(record) for record in records})
+    rows = {}
+    for label in [*(s for s in systems if s not in labels), *labels]:
+        row: dict[str, Any] = {}
+        for dataset, cells in published.items():
+            runs = [r for r in records if r["dataset"] == dataset and row_label(r) == label]
+            for metric in METRICS[name]:
+                values = [r[metric] for r in runs if r.get(metric) is not None]
+                mean, deviation = mean_and_deviation(values)
+                row[f"{dataset}_{metric}_published"] = cells.get(label, {}).get(metric)
+                row[f"{dataset}_{metric}_mean"] = mean
+                row[f"{dataset}_{metric}_sd"] = deviation
+            row[f"{dataset}_seeds"] = len(runs)
+            row[f"{dataset}_source"] = "; ".join(sorted({r["source"] for r in runs}))
+        rows[label] = row
+    frame = pandas.DataFrame.from_dict(rows, orient="index").rename_axis("system")
+    order = [*CONTROLS, *systems]
+    return frame.loc[
+        sorted(frame.index, key=lambda s: (order.index(s) if s in order else len(order), s))
+    ]
+
+
+def mean_and_deviation(values: list[float]) -> tuple[float | None, float | None]:
+    """Mean and sample standard deviation; None where there are no, or not two, values."""
+    mean = statistics.fmean(values) if values else None
+    return mean, statistics.stdev(values) if len(values) > 1 else None
+
+
+def table_markdown(name: str, profile: str, results: Path | str | None = None) -> str:
+    """The table for people: one block of columns per dataset, its source in a line below."""
+    frame = table(name, profile, results)
+    datasets = TABLES[name]
+    columns = [(d, m) for d in datasets for m in METRICS[name]]
+    stand_ins = [d for d in datasets if frame[f"{d}_source"].str.contains("stand-in").any()]
+    shown = {d: f"{d} (stand-in)" if d in stand_ins else d for d in datasets}
+    header = ["system", *(f"{shown[d]} {HEADINGS[m]}" for d, m in columns)]
+    rows = [[label, *(cell_text(row, d, m) for d, m in columns)] for label, row in frame.iterrows()]
+    sources = [
+        f"- {dataset}: {source}"
+        for dataset in datasets
+        for source in sorted(set(frame[f"{dataset}_source"]) - {""}) or ["not run"]
+    ]
+    number = name.removeprefix("table_")
+    return "\n".join(
+        [f"# Table {number}, {profile} profile", "", markdown(header, rows), "", "Data:", *sources,
+         "", NOTE]
+    )  # fmt: skip
+
+
+def cell_text(row, dataset: str, metric: str) -> str:
+    """`24.13 ± 0.05 (n=3) [26.07]`; the published figure stands alone where nothing was run."""
+    digits = DECIMALS[metric]
+    mean, sd, published = (
+        row[f"{dataset}_{metric}_{part}"] for part in ("mean", "sd", "published")
+    )
+    parts = []
+    if not missing(mean):
+        parts.append(f"{mean:.{digits}f}")
+        if not missing(sd):
+            parts.append(f"± {sd:.{digits}f}")
+        parts.append(f"(n={row[f'{dataset}_seeds']})")
+    if not missing(published):
+        parts.append(f"[{published:.{digits}f}]")
+    return " ".join(parts)
+
+
+def missing(value: float | None) -> bool:
+    return value is None or value != value
+
+
+def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    from tabulate import tabulate
+
+    return tabulate(list(rows), list(header), tablefmt="pipe", disable_numparse=True)
+
+
+def write_tables(profile: str, results: Path | str | None = None) -> list[Path]:
+    """Writes both tables of a profile as CSV and Markdown; returns the Markdown files."""
+    folder = Path(results or DEFAULT_RESULTS) / profile
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name in TABLES:
+        frame = table(name, profile, results)
+        write_whole(folder / f"{name}.csv", frame.to_csv(float_format="%.6g").encode())
+        path = folder / f"{name}.md"
+        write_whole(path, table_markdown(name, profile, results).encode())
+        written.append(path)
+    return written

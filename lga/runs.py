@@ -1,0 +1,240 @@
+"""One run: its parameters in, its record out. The notebooks and `lga train` take these steps.
+
+run = configure("rotated_mnist", "jin2024")
+dataset = run.load_dataset()
+system = run.build_system(dataset)
+history = fit(system, dataset, run.settings, run.folder)
+record = run.publish(system, dataset, history, evaluate(system, dataset, run.settings))
+"""
+
+import dataclasses
+import inspect
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lga import figures
+from lga.datasets import DATASETS, SOURCES, OrbitDataset, load_dataset
+from lga.evaluation import evaluate
+from lga.lookup import check_name
+from lga.profiles import PROFILES, SETTING_NAMES, Settings, profile_values
+from lga.results import RunFolder, run_folder
+from lga.systems import SYSTEMS, System, build_system
+from lga.training import History, fit
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that decides a run's numbers, resolved. See `configure`."""
+
+    dataset: str
+    system: str
+    profile: str
+    source: str
+    data_root: str | None
+    overrides: str
+    settings: Settings
+    dataset_options: Mapping[str, Any]
+    system_options: Mapping[str, Any]
+    folder: RunFolder
+    started_at: str
+
+    def config(self) -> dict[str, Any]:
+        """Every resolved setting, as `config.json` holds it."""
+        return {
+            "dataset": self.dataset,
+            "system": self.system,
+            "profile": self.profile,
+            "source": self.source,
+            "settings": dataclasses.asdict(self.settings),
+            "dataset_options": dict(self.dataset_options),
+            "system_options": dict(self.system_options),
+        }
+
+    def load_dataset(self) -> OrbitDataset:
+        """The run's dataset, on the CPU until it is trained on."""
+        return load_dataset(
+            self.dataset, self.source, self.data_root, self.profile, **self.dataset_options
+        )
+
+    def build_system(self, dataset: OrbitDataset) -> System:
+        """The run's system with fresh weights; opens the run's folder."""
+        self.folder.start(self.config())
+        return build_system(self.system, dataset, self.settings.seed, **self.system_options)
+
+    def publish(
+        self,
+        system: System,
+        dataset: OrbitDataset,
+        history: History,
+        measured: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """Writes the run's folder in one step and returns its record."""
+        train_pairs, train_seconds = history[-1]["pairs"], history[-1]["seconds"]
+        record = {
+            "dataset": self.dataset,
+            "system": self.system,
+            "profile": self.profile,
+            "seed": self.settings.seed,
+            "source": dataset.source,
+            "overrides": self.overrides,
+            "parameters": parameter_count(system),
+            "train_pairs": train_pairs,
+            "train_seconds": train_seconds,
+            "pairs_per_second": round(train_pairs / train_seconds, 1),
+            "device": device_name(dataset.device),
+            "torch": torch.__version__,
+            "lga": version("lga"),
+            "commit": commit(),
+            "started_at": self.started_at,
+            **measured,
+        }
+        picture = figures.pairs(system, next(dataset.fixed_pairs("test", 8)))
+        self.folder.publish(record, system.state_dict(), history, {"pairs.png": picture})
+        return record
+
+
+def configure(
+    dataset: str,
+    system: str = "jin2024",
+    profile: str = "quick",
+    seed: int = 0,
+    source: str = "auto",
+    data_root: str | Path | None = None,
+    results_dir: str | Path | None = None,
+    overrides: str | Mapping[str, Any] = "",
+) -> Run:
+    """Resolves the parameters of a run; nothing is computed or written yet.
+
+    Args:
+        dataset, system, profile: by name.
+        seed: of weights and training pairs.
+        source: "real", "stand-in" or "auto" (see `load_dataset`).
+        data_root: folder of the real data.
+        results_dir: root of the results; `results/` by default.
+        overrides: changes to settings or to options of the dataset or the system, as a mapping or
+            as "key=value key=value".
+
+    Raises:
+        ValueError: for an unknown name, key or value, naming the known ones.
+    """
+    check_name("dataset", dataset, DATASETS)
+    check_name("system", system, SYSTEMS)
+    check_name("profile", profile, PROFILES)
+    check_name("source", source, SOURCES)
+    dataset_defaults, system_defaults = options(DATASETS[dataset]), options(SYSTEMS[system])
+    setting_defaults = dataclasses.asdict(Settings())
+    known = {**setting_defaults, **dataset_defaults, **system_defaults}
+
+    given = overrides if isinstance(overrides, Mapping) else parse_overrides(overrides)
+    for key in given:
+        check_name("setting", key, known)
+    changes = {key: typed(key, value, known[key]) for key, value in given.items()}
+    values = profile_values(profile, dataset, system) | {"seed": int(seed)} | changes
+    for key in values:
+        check_name("setting", key, known)
+
+    settings = Settings(**{k: v for k, v in values.items() if k in SETTING_NAMES})
+    return Run(
+        dataset=dataset,
+        system=system,
+        profile=profile,
+        source=source,
+        data_root=str(data_root) if data_root else None,
+        overrides=" ".join(f"{key}={value}" for key, value in sorted(changes.items())),
+        settings=settings,
+        dataset_options={k: values.get(k, v) for k, v in dataset_defaults.items()},
+        system_options={k: values.get(k, v) for k, v in system_defaults.items()},
+        folder=run_folder(results_dir, profile, dataset, system, settings.seed),
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def execute(run: Run, on_step: Callable[[int], None] | None = None) -> dict[str, Any]:
+    """Trains, evaluates and records a run; returns its record."""
+    dataset = run.load_dataset()
+    print(f"{run.system} on {run.dataset}: {dataset.source}", flush=True)
+    system = run.build_system(dataset)
+    history = fit(system, dataset, run.settings, run.folder, on_step)
+    print(f"evaluating on {run.settings.test_pairs:,} test pairs", flush=True)
+    return run.publish(system, dataset, history, evaluate(system, dataset, run.settings))
+
+
+def options(constructor: type) -> dict[str, Any]:
+    """The keyword-only parameters of a class's constructor, with their defaults."""
+    parameters = inspect.signature(constructor).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def parse_overrides(text: str) -> dict[str, str]:
+    """`"key=value key=value"` as a mapping.
+
+    Raises:
+        ValueError: for a word without an equals sign.
+    """
+    words = text.split()
+    for word in words:
+        if "=" not in word:
+            raise ValueError(f"an override reads key=value, got {word!r}")
+    return dict(word.split("=", 1) for word in words)
+
+
+def typed(key: str, value: Any, default: Any) -> Any:
+    """A value as the type of its default; YAML and command lines give strings.
+
+    Raises:
+        ValueError: when it does not read as that type.
+    """
+    try:
+        if str(value).lower() == "none":
+            return None
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[str(value).lower()]
+        if isinstance(default, int) or default is None:
+            number = float(value)
+            if number != int(number):
+                raise ValueError
+            return int(number)
+        return type(default)(value)
+    except (KeyError, ValueError, TypeError):
+        kind = "a whole number" if default is None else f"of type {type(default).__name__}"
+        raise ValueError(f"{key} must be {kind}, got {value!r}") from None
+
+
+def parameter_count(system: System) -> int:
+    """Trainable parameters."""
+    return sum(p.numel() for p in system.parameters() if p.requires_grad)
+
+
+def device_name(device: torch.device) -> str:
+    """The GPU's name, or "cpu" with its thread count."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({torch.get_num_threads()} threads)"
+
+
+def commit() -> str | None:
+    """The commit of the code, with "-dirty" where it was changed since; None outside a clone.
+
+    `LGA_COMMIT` names it where the code travels without its history.
+    """
+    if given := os.environ.get("LGA_COMMIT"):
+        return given
+    package = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(package), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", ".")
+        return git("rev-parse", "HEAD") + ("-dirty" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

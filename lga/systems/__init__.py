@@ -1,0 +1,33 @@
+"""The systems that paint x̂2 from x1 and g, by name."""
+
+import torch
+
+from lga.lookup import check_name
+from lga.systems.base import LatentSystem, System
+from lga.systems.jin2024 import Jin2024
+from lga.systems.swarnali2025 import Swarnali2025
+
+SYSTEMS: dict[str, type[System]] = {
+    "jin2024": Jin2024,
+    "swarnali2025": Swarnali2025,
+}
+
+__all__ = ["SYSTEMS", "LatentSystem", "System", "build_system"]
+
+
+def build_system(name: str, dataset, seed: int = 0, **options) -> System:
+    """A freshly initialised system for a dataset's images and group.
+
+    Args:
+        name: one of `SYSTEMS`.
+        dataset: anything with `image_shape` (C, H, W) and `group`.
+        seed: seed of the initial weights; the caller's random state is left alone.
+        options: the system's own options, as in its constructor.
+
+    Raises:
+        ValueError: for an unknown name, or a group or shape that the system cannot serve.
+    """
+    system = SYSTEMS[check_name("system", name, SYSTEMS)]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return system(dataset.image_shape, dataset.group, **options)

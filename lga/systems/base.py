@@ -1,0 +1,65 @@
+"""What every system is: a way to paint x̂2 from x1 and g, and a loss to learn it by."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from lga.groups import Group
+from lga.latents import LatentAction
+from lga.networks import Autoencoder
+from lga.pairs import Pairs
+
+
+class System(nn.Module, ABC):
+    """A published system, or one's own. Training, evaluation and figures use only this.
+
+    A subclass's constructor takes `(image_shape, group, *, …options)`; the options' names are the
+    keys that `--set key=value` accepts.
+    """
+
+    @abstractmethod
+    def transform(self, x: Tensor, g: Tensor) -> Tensor:
+        """Paints g·x: images (N, C, H, W) in [0, 1] and elements (N, d, d) to images."""
+
+    @abstractmethod
+    def loss(self, pairs: Pairs) -> dict[str, Tensor]:
+        """The loss terms of a batch, already weighted: training minimises their sum."""
+
+
+class LatentSystem(System):
+    """A system of the form x̂2 = D(Φ_g(E(x1))): encode, move the latent, decode.
+
+    Args:
+        network: the encoder E and the decoder D.
+        action: Φ, how g moves part of the latent.
+    """
+
+    def __init__(self, network: Autoencoder, action: LatentAction) -> None:
+        super().__init__()
+        self.network = network
+        self.action = action
+
+    def encode(self, x: Tensor) -> Tensor:
+        """z = E(x)."""
+        return self.network.encode(x)
+
+    def act(self, g: Tensor, z: Tensor) -> Tensor:
+        """Φ_g(z)."""
+        return self.action(g, z)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """D(z)."""
+        return self.network.decode(z)
+
+    def transform(self, x: Tensor, g: Tensor) -> Tensor:
+        return self.decode(self.act(g, self.encode(x)))
+
+    def mask_fraction(self) -> float:
+        """|M|: the share of latent units that g moves, in [0, 1]."""
+        return float(self.action.split().detach().mean())
+
+
+def check_group(system: str, action: str, group: Group) -> None:
+    """Raises ValueError where feature maps cannot be turned by the group."""
+    if action == "maps" and not (group.matrix_dim == group.point_dim == 2):
+        raise ValueError(f"{system} turns feature maps by rotations of the plane, not by {group}")

@@ -1,0 +1,263 @@
+"""`fit`: the only training loop.
+
+A step is a pure function of the weights, the optimiser's state, the seed and the step's number:
+its pairs and its noise are drawn from generators seeded by (seed, step, process). So a run that
+was killed and resumed ends with the same numbers as one that was not.
+"""
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from lga.datasets.base import OrbitDataset
+from lga.metrics import psnr_db
+from lga.profiles import Settings
+from lga.systems.base import System
+
+History = list[dict[str, float]]
+
+
+class Checkpoints(Protocol):
+    """Where a training keeps its state; `lga.results.RunFolder` is one."""
+
+    def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None: ...
+
+    def save_checkpoint(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None: ...
+
+
+def fit(
+    system: System,
+    dataset: OrbitDataset,
+    settings: Settings,
+    checkpoints: Checkpoints | None = None,
+    on_step: Callable[[int], None] | None = None,
+) -> History:
+    """Trains a system on pairs of a dataset and leaves it with its best validation weights.
+
+    Args:
+        system: trained in place; ends on the device and in evaluation mode.
+        dataset: moved to the device.
+        settings: budget, optimiser, precision, seed.
+        checkpoints: keeps the state after every validation and gives it back to resume from.
+        on_step: called with the number of steps done, after each.
+
+    Returns:
+        One row per validation: step, pairs, seconds, loss and its terms, validation_psnr_db, and
+        mask_fraction where there is a mask.
+
+    Raises:
+        FloatingPointError: when the loss is not finite.
+        ValueError: when a batch holds images outside [0, 1] or matrices that are no elements.
+    """
+    fabric = launch(settings)
+    dataset.to(fabric.device)
+    optimizer = torch.optim.Adam(system.parameters(), lr=settings.learning_rate)
+    model, wrapped = fabric.setup(system, optimizer)
+    model.mark_forward_method("loss")
+    batch_size = max(1, settings.batch_size // fabric.world_size)
+
+    history: History = []
+    done, seconds_before = 0, 0.0
+    best = {name: value.clone() for name, value in system.state_dict().items()}
+    if checkpoints is not None and (found := checkpoints.load_checkpoint()) is not None:
+        tensors, state = found
+        done, seconds_before, history = state["step"], state["seconds"], state["history"]
+        best = unpack(tensors, "best.", fabric.device)
+        system.load_state_dict(unpack(tensors, "system.", fabric.device))
+        load_adam(optimizer, unpack(tensors, "adam.", "cpu"))
+
+    validate_at = {
+        round(settings.steps * k / settings.validations) for k in range(1, settings.validations + 1)
+    }
+    log_every = max(1, min(50, settings.steps // settings.validations))
+    progress = Progress(settings, done, enabled=fabric.is_global_zero)
+    started = time.perf_counter()
+    with torch.random.fork_rng():
+        for step in range(done, settings.steps):
+            generator = generator_for(settings.seed, step, fabric.global_rank)
+            torch.manual_seed(generator.initial_seed())
+            pairs = dataset.pairs("train", batch_size, generator)
+            if step == done:
+                check_pairs(pairs, dataset)
+
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(settings, step)
+            terms = model.loss(pairs)
+            loss = torch.stack(list(terms.values())).sum()
+            fabric.backward(loss)
+            wrapped.step()
+            optimizer.zero_grad(set_to_none=True)
+
+            # Reading the loss waits for the device, so it is not read at every step.
+            if (step + 1) % log_every == 0 or step + 1 in validate_at:
+                value = float(loss.detach())
+                if not math.isfinite(value):
+                    raise FloatingPointError(
+                        f"the loss is {value} at step {step + 1}: lower the learning rate "
+                        f"({settings.learning_rate:g}) or look at the data"
+                    )
+                progress.update(step + 1, loss=value)
+            if step + 1 in validate_at:
+                seconds = seconds_before + time.perf_counter() - started
+                row = {
+                    "step": step + 1,
+                    "pairs": (step + 1) * batch_size * fabric.world_size,
+                    "seconds": round(seconds, 3),
+                    "loss": value,
+                    **{name: float(term.detach()) for name, term in terms.items()},
+                    "validation_psnr_db": validate(system, dataset, settings),
+                }
+                if hasattr(system, "mask_fraction"):
+                    row["mask_fraction"] = system.mask_fraction()
+                if row["validation_psnr_db"] > best_psnr_db(history):
+                    best = {name: value.clone() for name, value in system.state_dict().items()}
+                history.append(row)
+                progress.validated(row)
+                if checkpoints is not None and fabric.is_global_zero:
+                    tensors = pack(best, "best.") | pack(system.state_dict(), "system.")
+                    tensors |= pack(adam_state(optimizer), "adam.")
+                    state = {"step": step + 1, "seconds": seconds, "history": history}
+                    checkpoints.save_checkpoint(tensors, state)
+            if on_step is not None:
+                on_step(step + 1)
+    progress.close()
+    system.load_state_dict(best)
+    system.eval()
+    return history
+
+
+def launch(settings: Settings):
+    """A Lightning Fabric on the asked device; under torchrun, one process of its group."""
+    from lightning.fabric import Fabric
+    from lightning.fabric.plugins.environments import TorchElasticEnvironment
+
+    devices, nodes = 1, 1
+    if TorchElasticEnvironment.detect():
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // devices
+    try:
+        fabric = Fabric(
+            accelerator=settings.device, devices=devices, num_nodes=nodes,
+            precision=settings.precision,
+        )  # fmt: skip
+    except (ValueError, RuntimeError, ImportError) as error:
+        raise ValueError(
+            f"device {settings.device!r} with precision {settings.precision!r} is not to be had: "
+            f"{error}"
+        ) from error
+    fabric.launch()
+    return fabric
+
+
+def generator_for(seed: int, step: int, rank: int = 0) -> torch.Generator:
+    """The CPU generator of one training step of one process."""
+    (mixed,) = np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(mixed >> 1))
+
+
+def learning_rate(settings: Settings, step: int) -> float:
+    """The learning rate of a step: constant, or 2 % linear warm-up and a cosine to zero."""
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    warmup = max(1, settings.steps // 50)
+    if step < warmup:
+        return settings.learning_rate * (step + 1) / warmup
+    phase = (step - warmup) / max(1, settings.steps - warmup)
+    return settings.learning_rate * (1 + math.cos(math.pi * phase)) / 2
+
+
+def check_pairs(pairs, dataset: OrbitDataset) -> None:
+    """Raises ValueError for images outside [0, 1] or matrices that are no group elements."""
+    for name in ("x1", "x2"):
+        low, high = (float(edge) for edge in getattr(pairs, name).aminmax())
+        if not (low >= -1e-6 and high <= 1 + 1e-6):
+            raise ValueError(f"images lie in [0, 1]; {name} spans [{low:g}, {high:g}]")
+    dataset.group.check(pairs.g)
+
+
+@torch.no_grad()
+def validate(system: System, dataset: OrbitDataset, settings: Settings) -> float:
+    """Mean PSNR in dB on the fixed validation pairs, images clipped to [0, 1]."""
+    was_training = system.training
+    system.eval()
+    scores = [
+        psnr_db(system.transform(pairs.x1, pairs.g).clamp(0, 1), pairs.x2)
+        for pairs in dataset.fixed_pairs("validation", settings.validation_pairs)
+    ]
+    system.train(was_training)
+    return float(torch.cat(scores).mean())
+
+
+def best_psnr_db(history: History) -> float:
+    """The best validation so far; −∞ before the first."""
+    return max((row["validation_psnr_db"] for row in history), default=-math.inf)
+
+
+def pack(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {prefix + name: value.detach().cpu().clone() for name, value in tensors.items()}
+
+
+def unpack(tensors: dict[str, Tensor], prefix: str, device) -> dict[str, Tensor]:
+    return {
+        k.removeprefix(prefix): v.to(device) for k, v in tensors.items() if k.startswith(prefix)
+    }
+
+
+def adam_state(optimizer: torch.optim.Adam) -> dict[str, Tensor]:
+    """Adam's moments and step counts, named `parameter.moment`."""
+    state = optimizer.state_dict()["state"]
+    return {f"{index}.{key}": value for index, part in state.items() for key, value in part.items()}
+
+
+def load_adam(optimizer: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:
+    """Puts back what `adam_state` took."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        index, key = name.split(".")
+        state.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+class Progress:
+    """One bar in a terminal; elsewhere (papermill, log files) one line per validation."""
+
+    def __init__(self, settings: Settings, done: int, enabled: bool) -> None:
+        self.settings, self.enabled, self.first = settings, enabled, done
+        self.started = time.perf_counter()
+        self.psnr_db = math.nan
+        self.bar = tqdm(
+            total=settings.steps, initial=done, unit="step", desc="training", dynamic_ncols=True,
+            disable=not (enabled and sys.stderr.isatty()),
+        )  # fmt: skip
+        if enabled and self.bar.disable and done:
+            print(f"resumed at step {done:,} of {settings.steps:,}", flush=True)
+
+    def update(self, step: int, loss: float) -> None:
+        self.bar.set_postfix(loss=f"{loss:.4f}", validation=f"{self.psnr_db:.2f} dB")
+        self.bar.update(step - self.bar.n)
+
+    def validated(self, row: dict[str, float]) -> None:
+        self.psnr_db = row["validation_psnr_db"]
+        if not (self.enabled and self.bar.disable):
+            return
+        elapsed = time.perf_counter() - self.started
+        per_step = elapsed / (row["step"] - self.first)
+        left = per_step * (self.settings.steps - row["step"])
+        mask = f" | mask {row['mask_fraction']:.2f}" if "mask_fraction" in row else ""
+        print(
+            f"step {row['step']:>7,}/{self.settings.steps:,} | loss {row['loss']:.4f} | "
+            f"validation {self.psnr_db:5.2f} dB{mask} | "
+            f"{self.settings.batch_size / per_step:,.0f} pairs/s | {left:,.0f} s left",
+            flush=True,
+        )
+
+    def close(self) -> None:
+        self.bar.close()

@@ -2,44 +2,46 @@
 
 A dataset draws pairs (x1, x2, g) from orbits; a system paints x̂2 from x1 and g; losses train it,
 metrics turn the test pairs into one record, records become tables and pictures.
+
+The public names are below, each with the module that holds it. They are imported when first used,
+so that `lga --help` does not wait for PyTorch.
 """
 
+import importlib
 from importlib.metadata import version
-
-from lga import figures, groups, latents, laws, losses, metrics, networks, results
-from lga.datasets import DATASETS, OrbitDataset, load_dataset
-from lga.evaluation import evaluate
-from lga.pairs import Pairs
-from lga.profiles import PROFILES, Settings, settings_for
-from lga.runs import Run, configure, execute
-from lga.systems import SYSTEMS, LatentSystem, System, build_system
-from lga.training import fit
 
 __version__ = version("lga")
 
-__all__ = [
-    "DATASETS",
-    "PROFILES",
-    "SYSTEMS",
-    "LatentSystem",
-    "OrbitDataset",
-    "Pairs",
-    "Run",
-    "Settings",
-    "System",
-    "build_system",
-    "configure",
-    "evaluate",
-    "execute",
-    "figures",
-    "fit",
-    "groups",
-    "latents",
-    "laws",
-    "load_dataset",
-    "losses",
-    "metrics",
-    "networks",
-    "results",
-    "settings_for",
-]
+_MODULES = ("figures", "groups", "latents", "laws", "losses", "metrics", "networks", "results")
+_NAMES = {
+    "Pairs": "pairs",
+    "OrbitDataset": "datasets",
+    "DATASETS": "datasets",
+    "load_dataset": "datasets",
+    "System": "systems",
+    "LatentSystem": "systems",
+    "SYSTEMS": "systems",
+    "build_system": "systems",
+    "Settings": "profiles",
+    "PROFILES": "profiles",
+    "settings_for": "profiles",
+    "fit": "training",
+    "evaluate": "evaluation",
+    "Run": "runs",
+    "configure": "runs",
+    "execute": "runs",
+}
+
+__all__ = [*_MODULES, *_NAMES]
+
+
+def __getattr__(name: str):
+    if name in _MODULES:
+        return importlib.import_module(f"lga.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"lga.{_NAMES[name]}"), name)
+    raise AttributeError(f"module 'lga' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

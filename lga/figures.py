@@ -1,10 +1,11 @@
 """One function per figure: what to show in, a matplotlib Figure out."""
 
+import io
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
+from matplotlib import figure as matplotlib_figure
 from torch import Tensor
 
 from lga.metrics import psnr_db
@@ -16,7 +17,18 @@ ACCENT = "#b8442f"
 QUIET = "#4c78a8"
 
 
-def image_grid(rows: Sequence[Tensor], labels: Sequence[str], captions: Tensor | None = None):
+class Figure(matplotlib_figure.Figure):
+    """A figure that notebooks show without pyplot, which keeps every figure it makes alive."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=80)
+        return buffer.getvalue()
+
+
+def image_grid(
+    rows: Sequence[Tensor], labels: Sequence[str], captions: Tensor | None = None
+) -> Figure:
     """Rows of images (n, C, H, W) under one another, each row with its label on the left.
 
     Args:
@@ -68,7 +80,7 @@ def orbit(system: System, x: Tensor, path: Tensor) -> Figure:
     rows = [system.transform(image.expand(len(path), -1, -1, -1), path) for image in x]
     return image_grid(
         [torch.cat([image[None], row]) for image, row in zip(x, rows, strict=True)],
-        [""] * len(x),
+        ["x, then D(g·E(x))"] + [""] * (len(x) - 1),
     )
 
 

@@ -62,6 +62,10 @@ class Group(ABC):
         """n random elements, (n, d, d), on the generator's device; uniform on compact groups."""
 
     @abstractmethod
+    def path(self, n: int) -> Tensor:
+        """n elements (n, d, d) along one curve in the group, for showing an orbit."""
+
+    @abstractmethod
     def distance(self, g: Tensor, h: Tensor) -> Tensor:
         """Left-invariant distance d(g, h) = d(e, g⁻¹h) ≥ 0, (N,); radians for rotations."""
 
@@ -119,6 +123,10 @@ class SO2(_Rotations):
         turns = torch.rand(n, generator=generator, dtype=dtype, device=device)
         return self.rotation(2 * math.pi * turns)
 
+    def path(self, n):
+        """A full turn, from e."""
+        return self.rotation(2 * math.pi * torch.arange(n) / n)
+
     def distance(self, g, h):
         return self.angle(self.inverse(g) @ h).abs()
 
@@ -142,6 +150,10 @@ class Cyclic(SO2):
     def sample(self, n, generator=None, dtype=None):
         device = generator.device if generator is not None else None
         return self.element(torch.randint(self.k, (n,), generator=generator, device=device), dtype)
+
+    def path(self, n):
+        """The elements in turn, from e."""
+        return self.element(torch.arange(n))
 
     def violation(self, g):
         steps = self.angle(g) * self.k / (2 * math.pi)
@@ -174,6 +186,10 @@ class SO3(_Rotations):
             2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
         ]  # fmt: skip
         return torch.stack(rows, -1).unflatten(-1, (3, 3))
+
+    def path(self, n):
+        """A full turn about the vertical axis, from e."""
+        return self.rotation(torch.tensor([[0.0, 1.0, 0.0]]), 2 * math.pi * torch.arange(n) / n)
 
     def distance(self, g, h):
         # atan2 of sine and cosine stays accurate near 0 and π, where arccos of the trace is not.
@@ -217,6 +233,12 @@ class Affine(Group):
         device = generator.device if generator is not None else None
         t, b = self.sigma * torch.randn(2, n, generator=generator, dtype=dtype, device=device)
         return self.element(t.exp(), b)
+
+    def path(self, n):
+        """a from e^−2σ to e^2σ, at b = 0."""
+        return self.element(
+            torch.linspace(-2 * self.sigma, 2 * self.sigma, n).exp(), torch.zeros(n)
+        )
 
     def distance(self, g, h):
         # The left-invariant metric of Aff(R) is that of the hyperbolic half-plane {(b, a), a > 0}.
@@ -268,6 +290,10 @@ class Product(Group):
 
     def sample(self, n, generator=None, dtype=None):
         return self.element(*(f.sample(n, generator, dtype) for f in self.factors))
+
+    def path(self, n):
+        """All factors along their paths at once."""
+        return self.element(*(f.path(n) for f in self.factors))
 
     def distance(self, g, h):
         parts = zip(self.factors, self.blocks(g), self.blocks(h), strict=True)

@@ -17,7 +17,7 @@ from typing import IO, Any, ClassVar
 
 from torch import Tensor
 
-DEFAULT_RESULTS = Path("results")
+from lga.paths import RESULTS
 
 RECORD_FIELDS = (
     "dataset", "system", "profile", "seed", "source", "overrides",
@@ -116,8 +116,7 @@ class RunFolder:
         write_whole(self.partial / "model.safetensors", save(contiguous))
         for name, figure in figures.items():
             figure.savefig(self.partial / name, dpi=120)
-        ordered = {field: record[field] for field in RECORD_FIELDS if field in record}
-        write_whole(self.partial / "metrics.json", (json.dumps(ordered, indent=2) + "\n").encode())
+        write_record(self.partial / "metrics.json", record)
         (self.partial / "checkpoint.safetensors").unlink(missing_ok=True)
         old = self.path.with_name(f".{self.path.name}.old")
         shutil.rmtree(old, ignore_errors=True)
@@ -129,16 +128,17 @@ class RunFolder:
             lock.close()
         return self.path
 
-    def add_notebook(self, executed: Path) -> None:
-        """Moves the executed notebook into the finished run."""
+    def add_notebook(self, executed: Path) -> Path:
+        """Moves the executed notebook into the finished run; returns its folder."""
         os.replace(executed, self.path / "notebook.ipynb")
+        return self.path
 
 
 def run_folder(
     results: Path | str | None, profile: str, dataset: str, system: str, seed: int
 ) -> RunFolder:
     """Where a run lives; the default root is `results/`."""
-    root = Path(results or DEFAULT_RESULTS)
+    root = Path(results or RESULTS)
     return RunFolder(root / profile / dataset / system / f"seed-{seed}")
 
 
@@ -167,21 +167,70 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from error
 
 
+def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
+    """The configuration, the record and the weights of a finished run.
+
+    Raises:
+        FileNotFoundError: when the folder holds no finished run.
+        ValueError: when a file is damaged.
+    """
+    folder = Path(folder)
+    if not (folder / "metrics.json").is_file():
+        raise FileNotFoundError(f"{folder} holds no finished run (no metrics.json)")
+    config, record = (read_json(folder / name) for name in ("config.json", "metrics.json"))
+    return config, record, read_safetensors(folder / "model.safetensors")[0]
+
+
+def add_to_record(folder: Path, fields: Mapping[str, Any]) -> None:
+    """Adds fields to the record of a finished run."""
+    path = Path(folder) / "metrics.json"
+    write_record(path, read_json(path) | dict(fields))
+
+
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Writes a record in the order of `RECORD_FIELDS`."""
+    ordered = {field: record[field] for field in RECORD_FIELDS if field in record}
+    write_whole(path, (json.dumps(ordered, indent=2) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        ValueError: when the file is damaged, naming it.
+    """
+    try:
+        return dict(json.loads(path.read_text()))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); start the run again") from error
+
+
 def read_records(profile: str, results: Path | str | None = None) -> list[dict[str, Any]]:
     """The records of every finished run of a profile, in the order of their folders.
 
     Raises:
         ValueError: for a record that is no JSON object.
     """
-    records = []
-    for path in sorted(
-        (Path(results or DEFAULT_RESULTS) / profile).glob("*/*/seed-*/metrics.json")
-    ):
-        try:
-            records.append(dict(json.loads(path.read_text())))
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged ({error}); run it again") from error
-    return records
+    folder = Path(results or RESULTS) / profile
+    return [read_json(path) for path in sorted(folder.glob("*/*/seed-*/metrics.json"))]
+
+
+def compare(record: Mapping[str, Any], psnr_db: Mapping[str, float], tolerance: float) -> str:
+    """One fixed line that says whether a run agrees with what it gave before.
+
+    Args:
+        record: the run's record.
+        psnr_db: the expected test PSNR of each system, for the quick profile with seed 0 on the
+            stand-in; nothing is expected of other runs.
+        tolerance: how far it may be off, in dB: processors round differently.
+    """
+    expected = psnr_db.get(record["system"])
+    is_default = record["profile"] == "quick" and record["seed"] == 0 and not record["overrides"]
+    if expected is None or not is_default or "stand-in" not in record["source"]:
+        return "no figure is expected of these parameters"
+    agrees = abs(record["psnr_db"] - expected) <= tolerance
+    verdict = "as expected" if agrees else f"NOT as expected: {record['psnr_db']:.2f} dB"
+    return f"test PSNR {expected} ± {tolerance} dB: {verdict}"
 
 
 # ---------------------------------------------------------------------------------------------
@@ -339,7 +388,7 @@ def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def write_tables(profile: str, results: Path | str | None = None) -> list[Path]:
     """Writes both tables of a profile as CSV and Markdown; returns the Markdown files."""
-    folder = Path(results or DEFAULT_RESULTS) / profile
+    folder = Path(results or RESULTS) / profile
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name in TABLES:

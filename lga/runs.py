@@ -24,8 +24,9 @@ from lga import figures
 from lga.datasets import DATASETS, SOURCES, OrbitDataset, load_dataset
 from lga.evaluation import evaluate
 from lga.lookup import check_name
+from lga.paths import shown
 from lga.profiles import PROFILES, SETTING_NAMES, Settings, profile_values
-from lga.results import RunFolder, run_folder
+from lga.results import RunFolder, add_to_record, read_run, run_folder
 from lga.systems import SYSTEMS, System, build_system
 from lga.training import History, fit
 
@@ -66,7 +67,8 @@ class Run:
 
     def build_system(self, dataset: OrbitDataset) -> System:
         """The run's system with fresh weights; opens the run's folder."""
-        self.folder.start(self.config())
+        if is_main_process():
+            self.folder.start(self.config())
         return build_system(self.system, dataset, self.settings.seed, **self.system_options)
 
     def publish(
@@ -97,7 +99,8 @@ class Run:
             **measured,
         }
         picture = figures.pairs(system, next(dataset.fixed_pairs("test", 8)))
-        self.folder.publish(record, system.state_dict(), history, {"pairs.png": picture})
+        folder = self.folder.publish(record, system.state_dict(), history, {"pairs.png": picture})
+        print(f"recorded in {shown(folder)}", flush=True)
         return record
 
 
@@ -157,14 +160,56 @@ def configure(
     )
 
 
-def execute(run: Run, on_step: Callable[[int], None] | None = None) -> dict[str, Any]:
-    """Trains, evaluates and records a run; returns its record."""
+def execute(run: Run, on_step: Callable[[int], None] | None = None) -> dict[str, Any] | None:
+    """Trains, evaluates and records a run.
+
+    Returns:
+        Its record; None in all but the first process of a `torchrun`.
+    """
     dataset = run.load_dataset()
-    print(f"{run.system} on {run.dataset}: {dataset.source}", flush=True)
+    if is_main_process():
+        print(f"{run.system} on {run.dataset}: {dataset.source}", flush=True)
     system = run.build_system(dataset)
     history = fit(system, dataset, run.settings, run.folder, on_step)
+    if not is_main_process():
+        return None
     print(f"evaluating on {run.settings.test_pairs:,} test pairs", flush=True)
     return run.publish(system, dataset, history, evaluate(system, dataset, run.settings))
+
+
+def is_main_process() -> bool:
+    """Whether this is the first, or the only, process of a training."""
+    return int(os.environ.get("RANK", 0)) == 0
+
+
+def evaluate_run(folder: Path, data_root: str | Path | None = None) -> list[str]:
+    """Evaluates a finished run again and fills in what its record lacks (LPIPS, say).
+
+    Args:
+        folder: the run's folder.
+        data_root: where its data are, when they are real.
+
+    Returns:
+        The names of the fields that were filled in.
+
+    Raises:
+        FileNotFoundError, ValueError: when it is no finished run, or its data differ.
+    """
+    config, record, weights = read_run(folder)
+    source = "stand-in" if "stand-in" in record["source"] else "real"
+    dataset = load_dataset(
+        config["dataset"], source, data_root, config["profile"], **config["dataset_options"]
+    )
+    if dataset.source != record["source"]:
+        raise ValueError(f"the run was made on {record['source']}, these data are {dataset.source}")
+    system = build_system(config["system"], dataset, **config["system_options"])
+    system.load_state_dict(weights)
+    measured = evaluate(system, dataset, Settings(**config["settings"]))
+    missing = {k: v for k, v in measured.items() if record.get(k) is None and v is not None}
+    if "lpips" in missing:
+        missing["lpips_reason"] = None
+    add_to_record(folder, missing)
+    return sorted(missing)
 
 
 def options(constructor: type) -> dict[str, Any]:

@@ -64,6 +64,7 @@ def fit(
     model.mark_forward_method("loss")
     batch_size = max(1, settings.batch_size // fabric.world_size)
 
+    fabric.barrier()  # the first process may have cleared a stale checkpoint
     history: History = []
     done, seconds_before = 0, 0.0
     best = {name: value.clone() for name, value in system.state_dict().items()}

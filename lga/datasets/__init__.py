@@ -6,12 +6,12 @@ from typing import Literal
 from lga.datasets.base import SPLITS, OrbitDataset, Split
 from lga.datasets.rotated_mnist import RotatedMNIST
 from lga.lookup import check_name
+from lga.paths import DATA
 
 DATASETS: dict[str, type[OrbitDataset]] = {
     "rotated_mnist": RotatedMNIST,
 }
 SOURCES = ("auto", "real", "stand-in")
-DEFAULT_DATA_ROOT = Path("data")
 
 Source = Literal["auto", "real", "stand-in"]
 
@@ -42,7 +42,7 @@ def load_dataset(
     """
     dataset = DATASETS[check_name("dataset", name, DATASETS)]
     check_name("source", source, SOURCES)
-    root = Path(data_root or DEFAULT_DATA_ROOT)
+    root = Path(data_root or DATA)
     looks_for_real = data_root is not None or profile != "quick"
     if source == "real" or (source == "auto" and looks_for_real and dataset.has_real(root)):
         return dataset.real(root, **options)

@@ -7,6 +7,7 @@ so that a seed means the same pairs on every machine.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal, Self
 
 import torch
@@ -25,9 +26,10 @@ class OrbitDataset(ABC):
 
     Attributes:
         name: the dataset's name in tables and folders.
-        group: the group whose elements g relate x1 to x2.
-        image_shape: (C, H, W).
-        source: what the images are, in words; stand-ins say so.
+        group: the group whose elements g relate x1 to x2; the class's own is the published one.
+        image_shape: (C, H, W); the class's own is the published one.
+        sources: the real data and the stand-in, in words.
+        source: which of them the images are.
         is_stand_in: whether this is a stand-in for the published data.
         device: where the images are held and the pairs are made.
     """
@@ -35,9 +37,15 @@ class OrbitDataset(ABC):
     name: str
     group: Group
     image_shape: tuple[int, int, int]
+    sources: tuple[str, str]
     source: str
     is_stand_in: bool
     device: torch.device = torch.device("cpu")
+
+    @classmethod
+    def how_to_prepare(cls, data_root: Path) -> str:
+        """The command that fetches the real data."""
+        return f"lga data prepare {cls.name} --data-root {data_root}"
 
     @abstractmethod
     def to(self, device: torch.device | str) -> Self:

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from lga.datasets.base import Split, split_objects
 
+MNIST = "MNIST"
+SMALL_DIGITS = "scikit-learn digits (stand-in for MNIST)"
+
 # Name and MD5 of the original files, as torchvision lists them.
 FILES = {
     "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
@@ -85,7 +88,7 @@ def read_mnist(data_root: Path) -> Digits:
     images = {split: train_images[index] for split, index in splits.items()}
     labels = {split: train_labels[index] for split, index in splits.items()}
     return Digits(
-        images | {"test": test_images}, labels | {"test": test_labels}, "MNIST", is_stand_in=False
+        images | {"test": test_images}, labels | {"test": test_labels}, MNIST, is_stand_in=False
     )
 
 
@@ -95,12 +98,12 @@ def download_mnist(data_root: Path) -> None:
     Raises:
         OSError: when no mirror gives a file.
     """
-    from torchvision.datasets import MNIST
+    from torchvision import datasets
     from torchvision.datasets.utils import download_url
 
     folder = mnist_folder(data_root)
     for name, md5 in FILES.items():
-        for mirror in MNIST.mirrors:
+        for mirror in datasets.MNIST.mirrors:
             try:
                 download_url(f"{mirror}{name}", str(folder), md5=md5)
                 break
@@ -126,6 +129,6 @@ def read_small_digits() -> Digits:
     return Digits(
         {split: images[index] for split, index in splits.items()},
         {split: labels[index] for split, index in splits.items()},
-        source="scikit-learn digits (stand-in for MNIST)",
+        source=SMALL_DIGITS,
         is_stand_in=True,
     )

@@ -12,7 +12,15 @@ import torch
 from torch import Tensor
 
 from lga.datasets.base import OrbitDataset, Split
-from lga.datasets.mnist import Digits, download_mnist, has_mnist, read_mnist, read_small_digits
+from lga.datasets.mnist import (
+    MNIST,
+    SMALL_DIGITS,
+    Digits,
+    download_mnist,
+    has_mnist,
+    read_mnist,
+    read_small_digits,
+)
 from lga.groups import SO2, Cyclic, rotate_maps
 from lga.pairs import Pairs
 
@@ -26,12 +34,15 @@ class RotatedMNIST(OrbitDataset):
     """
 
     name = "rotated_mnist"
+    group = SO2()
+    image_shape = (1, 28, 28)
+    sources = (MNIST, SMALL_DIGITS)
 
     def __init__(self, digits: Digits, *, turns: int | None = None) -> None:
         self.digits = digits
         self.source, self.is_stand_in = digits.source, digits.is_stand_in
-        self.group = SO2() if turns is None else Cyclic(turns)
-        self.image_shape = tuple(digits.images["train"].shape[1:])
+        if turns is not None:
+            self.group = Cyclic(turns)
 
     def to(self, device: torch.device | str) -> Self:
         self.device = torch.device(device)

@@ -20,7 +20,7 @@ def build_system(name: str, dataset, seed: int = 0, **options) -> System:
 
     Args:
         name: one of `SYSTEMS`.
-        dataset: anything with `image_shape` (C, H, W) and `group`.
+        dataset: anything with `name`, `image_shape` (C, H, W) and `group`.
         seed: seed of the initial weights; the caller's random state is left alone.
         options: the system's own options, as in its constructor.
 
@@ -28,6 +28,8 @@ def build_system(name: str, dataset, seed: int = 0, **options) -> System:
         ValueError: for an unknown name, or a group or shape that the system cannot serve.
     """
     system = SYSTEMS[check_name("system", name, SYSTEMS)]
+    if reason := system.refusal(dataset.image_shape, dataset.group):
+        raise ValueError(f"{name} cannot run on {dataset.name}: it {reason}")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return system(dataset.image_shape, dataset.group, **options)

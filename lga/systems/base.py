@@ -17,6 +17,11 @@ class System(nn.Module, ABC):
     keys that `--set key=value` accepts.
     """
 
+    @classmethod
+    def refusal(cls, image_shape: tuple[int, int, int], group: Group) -> str | None:
+        """Why the system cannot serve these images or this group; None where it can."""
+        return None
+
     @abstractmethod
     def transform(self, x: Tensor, g: Tensor) -> Tensor:
         """Paints g·x: images (N, C, H, W) in [0, 1] and elements (N, d, d) to images."""
@@ -57,9 +62,3 @@ class LatentSystem(System):
     def mask_fraction(self) -> float:
         """|M|: the share of latent units that g moves, in [0, 1]."""
         return float(self.action.split().detach().mean())
-
-
-def check_group(system: str, action: str, group: Group) -> None:
-    """Raises ValueError where feature maps cannot be turned by the group."""
-    if action == "maps" and not (group.matrix_dim == group.point_dim == 2):
-        raise ValueError(f"{system} turns feature maps by rotations of the plane, not by {group}")

@@ -13,7 +13,7 @@ from lga.lookup import check_name
 from lga.losses import equivariance_loss, invariance_loss, pixel_loss
 from lga.networks import MapAutoencoder
 from lga.pairs import Pairs
-from lga.systems.base import LatentSystem, check_group
+from lga.systems.base import LatentSystem
 
 MASKS = ("learned", "fixed", "all")
 CONSISTENCIES = ("auto", "absolute", "relative")
@@ -56,7 +56,6 @@ class Swarnali2025(LatentSystem):
         equivariance_weight: float = 1.0,
         consistency: Literal["auto", "absolute", "relative"] = "auto",
     ) -> None:
-        check_group("swarnali2025", "maps", group)
         check_name("mask", mask, MASKS)
         check_name("consistency", consistency, CONSISTENCIES)
         network = MapAutoencoder(image_shape)
@@ -70,6 +69,12 @@ class Swarnali2025(LatentSystem):
         self.equivariance_weight = equivariance_weight
         keeps_grid = isinstance(group, Cyclic) and 4 % group.k == 0
         self.relative = consistency == "relative" or (consistency == "auto" and not keeps_grid)
+
+    @classmethod
+    def refusal(cls, image_shape, group):
+        if not group.matrix_dim == group.point_dim == 2:
+            return f"turns feature maps by rotations of the plane, not by {group}"
+        return None
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         """L_recon + λ_i ‖z_i(x1) − sg z_i(x2)‖² + λ_v ‖g·z_v(x1) − sg z_v(x2)‖².

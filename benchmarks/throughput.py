@@ -1,0 +1,67 @@
+"""How much of a bare network step's speed `fit` keeps, and what a system's step costs.
+
+Ratios of medians measured in one run on one machine, alternating, so that what else the machine
+does weighs on both. `python benchmarks/throughput.py` or `lga bench`.
+"""
+
+import statistics
+import time
+from dataclasses import replace
+
+import torch
+
+import lga
+
+STEPS, ROUNDS = 40, 5
+
+
+def seconds(work, device: torch.device) -> float:
+    """Wall-clock seconds of a call, the device's queue included."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def measure() -> dict[str, float | str]:
+    """`fit_over_bare_step`: 1 where drawing pairs, logging and Fabric cost nothing."""
+    dataset = lga.load_dataset("rotated_mnist", "stand-in")
+    settings = lga.settings_for(
+        "paper", "rotated_mnist", "jin2024", train_pairs=256 * STEPS, validations=1,
+        validation_pairs=1,
+    )  # fmt: skip
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    system = lga.build_system("jin2024", dataset, latent_inverse_weight=1e-4).to(device)
+    batch = dataset.to(device).pairs("train", settings.batch_size, torch.Generator())
+    optimizer = torch.optim.Adam(system.parameters(), lr=1e-4)
+
+    def bare() -> None:
+        for _ in range(STEPS):
+            sum(system.loss(batch).values()).backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    def fit() -> None:
+        lga.fit(system, dataset, replace(settings, device=device.type))
+
+    bare_s, fit_s = [], []
+    bare()
+    for _ in range(ROUNDS):
+        bare_s.append(seconds(bare, device))
+        fit_s.append(seconds(fit, device))
+    pairs = STEPS * settings.batch_size
+    return {
+        "fit_over_bare_step": round(statistics.median(bare_s) / statistics.median(fit_s), 3),
+        "bare_pairs_per_second": round(pairs / statistics.median(bare_s)),
+        "fit_pairs_per_second": round(pairs / statistics.median(fit_s)),
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+    }
+
+
+if __name__ == "__main__":
+    for name, value in measure().items():
+        print(f"{name:<36} {value}")

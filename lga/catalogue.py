@@ -1,0 +1,134 @@
+"""What there is: datasets × systems × profiles, the grid they span, and what a machine lacks."""
+
+import importlib.util
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lga.datasets import DATASETS
+from lga.lookup import check_name
+from lga.paths import DATA
+from lga.profiles import PROFILES
+from lga.runs import parameter_count
+from lga.systems import SYSTEMS
+
+SEEDS = {"quick": "0", "standard": "0", "paper": "0,1,2"}
+
+
+def catalogue() -> dict[str, Any]:
+    """Everything by name, as `lga list --json` prints it; parameters at published shapes."""
+    return {
+        "datasets": [
+            {
+                "name": name,
+                "group": repr(dataset.group),
+                "image_shape": list(dataset.image_shape),
+                "sources": list(dataset.sources),
+            }
+            for name, dataset in DATASETS.items()
+        ],
+        "systems": [describe_system(name) for name in SYSTEMS],
+        "profiles": [{"name": name, "about": about} for name, about in PROFILES.items()],
+    }
+
+
+def describe_system(name: str) -> dict[str, Any]:
+    """Where a system runs, with its parameter count there, and why not elsewhere."""
+    system = SYSTEMS[name]
+    refuses = refusals(name)
+    served = [dataset for dataset in DATASETS if dataset not in refuses]
+    with torch.device("meta"):
+        parameters = {
+            dataset: parameter_count(system(DATASETS[dataset].image_shape, DATASETS[dataset].group))
+            for dataset in served
+        }
+    return {"name": name, "datasets": served, "parameters": parameters, "refuses": refuses}
+
+
+def refusals(system: str) -> dict[str, str]:
+    """The datasets that a system cannot run on, with the reason."""
+    reasons = {
+        name: SYSTEMS[system].refusal(dataset.image_shape, dataset.group)
+        for name, dataset in DATASETS.items()
+    }
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def grid(
+    profile: str, datasets: str = "all", systems: str = "all", seeds: str | None = None
+) -> list[tuple[str, str, int]]:
+    """The cells (dataset, system, seed) of a grid, without those a system refuses.
+
+    Args:
+        profile: decides the default seeds.
+        datasets, systems: names separated by commas, or "all".
+        seeds: whole numbers separated by commas.
+
+    Raises:
+        ValueError: for an unknown name or a seed that is no whole number.
+    """
+    check_name("profile", profile, PROFILES)
+    names = {"dataset": datasets, "system": systems}
+    known = {"dataset": DATASETS, "system": SYSTEMS}
+    chosen = {
+        kind: list(known[kind])
+        if text == "all"
+        else [check_name(kind, name, known[kind]) for name in text.split(",")]
+        for kind, text in names.items()
+    }
+    try:
+        numbers = [int(seed) for seed in (seeds or SEEDS[profile]).split(",")]
+    except ValueError:
+        raise ValueError(f"seeds are whole numbers with commas, got {seeds!r}") from None
+    return [
+        (dataset, system, seed)
+        for dataset in chosen["dataset"]
+        for system in chosen["system"]
+        if dataset not in refusals(system)
+        for seed in numbers
+    ]
+
+
+def diagnose(data_root: Path | None = None) -> list[dict[str, Any]]:
+    """What this machine has, as rows of name, ok, found, mend."""
+    root = Path(data_root or DATA)
+    install = "uv pip install -e '.[{}]'"
+    cuda = torch.cuda.is_available()
+    checks = [
+        ("python", True, platform.python_version(), ""),
+        ("torch", True, torch.__version__, ""),
+        ("device", True, torch.cuda.get_device_name() if cuda else "cpu (no GPU needed)", ""),
+    ]
+    extras = {
+        "torchvision": "",
+        "papermill": "notebooks",
+        "snakemake": "grid",
+        "trimesh": "render",
+        "nibabel": "brain",
+    }
+    for module, extra in extras.items():
+        there = importlib.util.find_spec(module) is not None
+        mend = install.format(extra) if extra else "uv pip install -r requirements.lock"
+        checks.append((module, there, "installed" if there else "not installed", mend))
+    for name, dataset in DATASETS.items():
+        there = dataset.has_real(root)
+        found = f"real data in {root}" if there else f"no real data in {root}; stand-in works"
+        checks.append((f"data: {name}", there, found, dataset.how_to_prepare(root)))
+    there = lpips_weights().is_file()
+    found = "in torch's cache" if there else "not in torch's cache; LPIPS is left out"
+    fetch = 'python -c "from lga.metrics import lpips_network; lpips_network()"'
+    checks.append(("LPIPS weights (VGG)", there, found, f"with a network: {fetch}"))
+    return [
+        {"name": name, "ok": ok, "found": found, "mend": None if ok else mend}
+        for name, ok, found, mend in checks
+    ]
+
+
+def lpips_weights() -> Path:
+    """Where torch keeps the ImageNet weights of LPIPS' backbone."""
+    from torchvision.models import VGG16_Weights
+
+    url = VGG16_Weights.IMAGENET1K_V1.url
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]

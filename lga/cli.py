@@ -1,0 +1,274 @@
+"""The command line, `lga`.
+
+Exit status 0 means that the command did what it says; an error is one line and status 1.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Group actions on latent image representations: train, evaluate and compare systems.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+data = typer.Typer(help="Real data sets.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
+AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Results = Annotated[Path | None, typer.Option("--results", help="Root of results [results/].")]
+DataRoot = Annotated[Path | None, typer.Option("--data-root", help="Folder of real data [data/].")]
+Profile = Annotated[str, typer.Option(help="quick, standard or paper.")]
+
+
+class Source(StrEnum):
+    auto = "auto"
+    real = "real"
+    stand_in = "stand-in"
+
+
+SourceOption = Annotated[
+    Source, typer.Option(help="auto: real data where --data-root holds them, else the stand-in.")
+]
+Overrides = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE …", help="Change a setting or an option.")
+]
+
+
+@app.command("list")
+def list_command(as_json: AsJSON = False) -> None:
+    """Datasets, systems, profiles; which system runs on which dataset, and why not.
+
+    Example: `lga list --json`
+    """
+    from lga.catalogue import catalogue
+    from lga.results import markdown
+
+    found = catalogue()
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    rows = [
+        [d["name"], d["group"], "×".join(map(str, d["image_shape"])), "; ".join(d["sources"])]
+        for d in found["datasets"]
+    ]
+    print(markdown(["dataset", "group", "image", "sources"], rows), end="\n\n")
+    for system in found["systems"]:
+        print(f"{system['name']}")
+        for dataset, count in system["parameters"].items():
+            print(f"    {dataset:<18} {count:>12,} parameters")
+        for dataset, reason in system["refuses"].items():
+            print(f"    {dataset:<18} – it {reason}")
+    print()
+    profiles = [[p["name"], p["about"]] for p in found["profiles"]]
+    print(markdown(["profile", "what it is for"], profiles))
+
+
+@app.command()
+def doctor(as_json: AsJSON = False, data_root: DataRoot = None) -> None:
+    """What is installed, which data and weights are there, and the command that mends each gap.
+
+    Examples: `lga doctor` · `lga doctor --data-root ~/data --json`
+    """
+    from lga.catalogue import diagnose
+
+    checks = diagnose(data_root)
+    if as_json:
+        print(json.dumps(checks, indent=2))
+        return
+    for check in checks:
+        print(f"{'ok  ' if check['ok'] else 'miss'}  {check['name']:<22} {check['found']}")
+        if not check["ok"]:
+            print(f"{'':<30}mend: {check['mend']}")
+
+
+@app.command()
+def run(
+    dataset: str,
+    system: Annotated[str, typer.Option(help="Which system.")] = "jin2024",
+    profile: Profile = "quick",
+    seed: int = 0,
+    source: SourceOption = Source.auto,
+    data_root: DataRoot = None,
+    results: Results = None,
+    overrides: Overrides = [],  # noqa: B006
+) -> None:
+    """One run through its notebook: trains, evaluates, records.
+
+    Examples: `lga run rotated_mnist --system swarnali2025` ·
+    `lga run rotated_mnist --profile standard --source real --data-root data --set varying=0.5`
+    """
+    from lga.notebooks import run_notebook
+    from lga.paths import shown
+    from lga.runs import configure
+
+    parameters = {
+        "system": system, "profile": profile, "seed": seed, "source": source.value,
+        "data_root": str(data_root) if data_root else None,
+        "results_dir": str(results) if results else None, "overrides": " ".join(overrides),
+    }  # fmt: skip
+    folder = run_notebook(configure(dataset, **parameters), parameters)
+    print(f"notebook, record and weights are in {shown(folder)}")
+
+
+@app.command()
+def train(
+    dataset: str,
+    system: Annotated[str, typer.Option(help="Which system.")] = "jin2024",
+    profile: Profile = "quick",
+    seed: int = 0,
+    source: SourceOption = Source.auto,
+    data_root: DataRoot = None,
+    results: Results = None,
+    overrides: Overrides = [],  # noqa: B006
+) -> None:
+    """The same run without a notebook, for clusters and `torchrun`.
+
+    Examples: `lga train rotated_mnist --profile quick` ·
+    `torchrun --nproc-per-node 2 -m lga.cli train rotated_mnist --profile paper`
+    """
+    from lga.runs import configure, execute
+
+    run = configure(
+        dataset, system, profile, seed, source.value, data_root, results, " ".join(overrides)
+    )
+    record = execute(run)
+    if record is not None:
+        print(f"PSNR {record['psnr_db']:.2f} dB, SSIM {record['ssim']:.3f}")
+
+
+@app.command()
+def reproduce(
+    profile: Profile = "quick",
+    datasets: Annotated[str, typer.Option(help="Names with commas, or all.")] = "all",
+    systems: Annotated[str, typer.Option(help="Names with commas, or all.")] = "all",
+    seeds: Annotated[str | None, typer.Option(help="Numbers with commas [paper: 0,1,2]")] = None,
+    source: SourceOption = Source.auto,
+    data_root: DataRoot = None,
+    results: Results = None,
+    cores: Annotated[int | None, typer.Option(help="Runs at a time [all cores].")] = None,
+    executor: Annotated[str, typer.Option(help="A Snakemake executor: local, slurm …")] = "local",
+    overrides: Overrides = [],  # noqa: B006
+) -> None:
+    """The grid of runs through Snakemake, then the tables. Run again, it does what is missing.
+
+    Examples: `lga reproduce` · `lga reproduce --profile paper --systems jin2024 --cores 3` ·
+    `lga reproduce --profile standard --data-root data --executor slurm`
+    """
+    import torch
+
+    from lga.catalogue import grid
+    from lga.paths import RESULTS, SNAKEFILE, require_clone
+
+    require_clone("the grid")
+    cells = grid(profile, datasets, systems, seeds)
+    config = {
+        "python": sys.executable, "results": str(results or RESULTS), "profile": profile,
+        "runs": [f"{d}/{s}/seed-{seed}" for d, s, seed in cells], "source": source.value,
+        "data_root": str(data_root) if data_root else "", "set": list(overrides),
+    }  # fmt: skip
+    command = [
+        sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--nolock",
+        "--cores", str(cores or os.cpu_count()), "--executor", executor, "--keep-going",
+        "--rerun-triggers", "mtime", "--rerun-incomplete", "--quiet", "host", "reason",
+    ]  # fmt: skip
+    if torch.cuda.is_available():
+        command += ["--resources", f"gpu={torch.cuda.device_count()}"]
+    command += ["--config", *(f"{key}={json.dumps(value)}" for key, value in config.items())]
+    print(f"{len(cells)} runs, {cores or os.cpu_count()} at a time", flush=True)
+    failed = subprocess.run(command).returncode
+    print_tables(profile, results)
+    if failed:
+        raise RuntimeError("some runs failed; the same command does them again")
+
+
+@app.command()
+def tables(profile: Profile = "quick", results: Results = None) -> None:
+    """Builds the tables of a profile from its records and prints them.
+
+    Example: `lga tables --profile standard`
+    """
+    from lga.lookup import check_name
+    from lga.profiles import PROFILES
+
+    check_name("profile", profile, PROFILES)
+    print_tables(profile, results)
+
+
+def print_tables(profile: str, results: Path | None) -> None:
+    from lga.paths import shown
+    from lga.results import write_tables
+
+    for path in write_tables(profile, results):
+        print(f"\n{path.read_text()}\n({shown(path)}, and .csv beside it)")
+
+
+@app.command()
+def evaluate(run: Path, data_root: DataRoot = None) -> None:
+    """Evaluates a finished run again and fills in what its record lacks.
+
+    Example: `lga evaluate results/paper/nmr/jin2024/seed-0 --data-root data`
+    """
+    from lga.runs import evaluate_run
+
+    filled = evaluate_run(run, data_root)
+    print(f"filled in: {', '.join(filled)}" if filled else "the record lacked nothing measurable")
+
+
+@app.command()
+def bench(as_json: AsJSON = False) -> None:
+    """The benchmarks, as ratios measured in one run.
+
+    Example: `lga bench --json`
+    """
+    import runpy
+
+    from lga.paths import BENCHMARKS, require_clone
+
+    require_clone("the benchmarks")
+    measured: dict[str, Any] = {}
+    for script in sorted(BENCHMARKS.glob("*.py")):
+        with redirect_stdout(sys.stderr):  # what trainings print is not the answer
+            measured[script.stem] = runpy.run_path(str(script))["measure"]()
+    if as_json:
+        print(json.dumps(measured, indent=2))
+        return
+    for name, figures in measured.items():
+        print(name)
+        for key, value in figures.items():
+            print(f"    {key:<36} {value}")
+
+
+@data.command()
+def prepare(dataset: str, data_root: DataRoot = None) -> None:
+    """Fetches the real data of a dataset, comparing checksums.
+
+    Example: `lga data prepare rotated_mnist --data-root data`
+    """
+    from lga.datasets import DATASETS
+    from lga.lookup import check_name
+    from lga.paths import DATA
+
+    DATASETS[check_name("dataset", dataset, DATASETS)].prepare(data_root or DATA)
+    print(f"{dataset}: ready in {data_root or DATA}")
+
+
+def main() -> None:
+    """The entry point: foreseeable errors become one line."""
+    try:
+        app()
+    except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
+        print(f"lga: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

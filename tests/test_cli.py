@@ -1,0 +1,118 @@
+"""The command line as a user meets it: output, JSON, errors in one line, exit status."""
+
+import errno
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+import lga
+from lga.cli import main
+
+
+@pytest.fixture
+def cli(monkeypatch, capfd):
+    """Runs `lga` with arguments; gives its exit status and what it printed."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["lga", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capfd.readouterr()
+        return SimpleNamespace(status=stop.value.code or 0, out=out, err=err)
+
+    return run
+
+
+def test_list_json_holds_the_contract(cli):
+    found = json.loads(cli("list", "--json").out)
+    assert {d["name"] for d in found["datasets"]} == set(lga.DATASETS)
+    assert {"name", "group", "image_shape", "sources"} <= set(found["datasets"][0])
+    jin = next(s for s in found["systems"] if s["name"] == "jin2024")
+    assert jin["parameters"]["rotated_mnist"] == 329_433 and "rotated_mnist" in jin["datasets"]
+    assert [p["name"] for p in found["profiles"]] == ["quick", "standard", "paper"]
+    assert "329,433" in cli("list").out
+
+
+def test_doctor_names_a_mend_for_every_gap(cli, tmp_path):
+    checks = json.loads(cli("doctor", "--json", "--data-root", tmp_path).out)
+    missing = next(c for c in checks if c["name"] == "data: rotated_mnist")
+    assert not missing["ok"] and "lga data prepare rotated_mnist" in missing["mend"]
+    assert all(c["ok"] or c["mend"] for c in checks)
+
+
+@pytest.mark.parametrize("command", [[], ["list"], ["doctor"], ["run"], ["train"], ["reproduce"],
+                                     ["tables"], ["evaluate"], ["bench"],
+                                     ["data", "prepare"]])  # fmt: skip
+def test_every_command_has_help_with_an_example(cli, command):
+    shown = cli(*command, "--help")
+    assert shown.status == 0
+    assert not command or "Example" in shown.out
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["train", "rotated_mnits"],
+         "unknown dataset 'rotated_mnits' (did you mean 'rotated_mnist'?)"),
+        (["train", "rotated_mnist", "--system", "jin"], "unknown system 'jin'"),
+        (["train", "rotated_mnist", "--profile", "fast"], "unknown profile 'fast'"),
+        (["train", "rotated_mnist", "--set", "lr=1"], "unknown setting 'lr'"),
+        (["train", "rotated_mnist", "--set", "varying=lots"], "varying must be of type float"),
+        (["train", "rotated_mnist", "--set", "train_pairs=1.5"], "train_pairs must be of type int"),
+        (["train", "rotated_mnist", "--set", "batch_size=0"], "batch_size must be at least 1"),
+        (["train", "rotated_mnist", "--set", "varying"], "an override reads key=value"),
+        (["run", "rotated_mnist", "--system", "jin"], "unknown system 'jin'"),
+        (["train", "rotated_mnist", "--source", "real", "--data-root", "nowhere"],
+         "lga data prepare rotated_mnist --data-root nowhere"),
+        (["reproduce", "--systems", "jin"], "unknown system 'jin'"),
+        (["reproduce", "--seeds", "a"], "seeds are whole numbers"),
+        (["tables", "--profile", "fast"], "unknown profile 'fast'"),
+        (["evaluate", "nowhere"], "nowhere holds no finished run"),
+        (["data", "prepare", "mnist"], "did you mean 'rotated_mnist'"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_status_1(cli, tmp_path, arguments, message):
+    results = [] if arguments[0] in ("evaluate", "data") else ["--results", tmp_path]
+    shown = cli(*arguments, *results)
+    assert shown.status == 1
+    assert message in shown.err and len(shown.err.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_results_that_cannot_be_written_are_one_line(cli, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    shown = cli("train", "rotated_mnist", "--results", tmp_path / "file")
+    assert shown.status == 1 and len(shown.err.strip().splitlines()) == 1
+    assert "file" in shown.err
+
+
+def test_train_records_and_evaluate_fills_in(cli, tmp_path):
+    shown = cli("train", "rotated_mnist", "--results", tmp_path, "--seed", 3, "--set",
+                "train_pairs=128", "--set", "validations=1")  # fmt: skip
+    assert shown.status == 0 and "PSNR" in shown.out, shown.err
+    run = tmp_path / "quick/rotated_mnist/jin2024/seed-3"
+    record = json.loads((run / "metrics.json").read_text())
+    assert set(record) <= set(lga.results.RECORD_FIELDS)
+    assert {"dataset", "system", "profile", "seed", "source", "psnr_db", "ssim", "ssim_range255",
+            "lpips", "lpips_net", "lpips_reason", "test_pairs", "parameters", "train_pairs",
+            "train_seconds", "pairs_per_second", "device", "torch", "lga", "commit", "started_at",
+            "law_identity", "law_inverse", "law_compatibility", "law_identity_db",
+            "mask_fraction"} <= set(record)  # fmt: skip
+    config = json.loads((run / "config.json").read_text())
+    assert config["settings"]["train_pairs"] == 128 and config["settings"]["seed"] == 3
+    before = record["ssim"]
+    (run / "metrics.json").write_text(json.dumps(record | {"ssim": None}))
+    assert "filled in: ssim" in cli("evaluate", run).out
+    assert json.loads((run / "metrics.json").read_text())["ssim"] == before
+
+
+def test_a_full_disk_is_one_line_and_status_1(cli, tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("lga.results.write_whole", full)
+    shown = cli("train", "rotated_mnist", "--results", tmp_path)
+    assert shown.status == 1 and len(shown.err.strip().splitlines()) == 1
+    assert "No space left on device" in shown.err and not list(tmp_path.rglob("metrics.json"))

@@ -1,0 +1,141 @@
+"""Metrics against closed forms and the libraries' own; the law report against known systems."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+import lga
+from lga import evaluation, metrics
+from lga.groups import SO2, rotate_maps
+from lga.laws import law_report
+
+
+def test_psnr_closed_form_and_scikit_image():
+    x = torch.rand(4, 3, 16, 16) * 0.8
+    torch.testing.assert_close(
+        metrics.psnr_db(x, x + 0.1), torch.full((4,), 20.0), atol=1e-3, rtol=0
+    )
+    y = torch.rand(4, 3, 16, 16)
+    theirs = [peak_signal_noise_ratio(a.numpy(), b.numpy(), data_range=1)
+              for a, b in zip(x, y, strict=True)]  # fmt: skip
+    np.testing.assert_allclose(metrics.psnr_db(x, y), theirs, rtol=1e-5)
+    assert metrics.psnr_db(x, x).isinf().all()
+
+
+def test_ssim_is_scikit_image_with_gaussian_weights(digits):
+    pairs = digits.pairs("test", 4, torch.Generator().manual_seed(0))
+    ours = metrics.ssim(pairs.x1, pairs.x2)
+    for value, a, b in zip(ours, pairs.x1[:, 0].numpy(), pairs.x2[:, 0].numpy(), strict=True):
+        theirs = structural_similarity(
+            a, b, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+        )
+        assert value == pytest.approx(theirs, abs=1e-5)
+    assert metrics.ssim(pairs.x1, pairs.x1) == pytest.approx(1)
+    # The published range of 255 hides what the range of 1 shows.
+    assert metrics.ssim(pairs.x1, pairs.x2, 255).min() > 0.97 > 0.1 > ours.min()
+
+
+class TurnsTheImage(lga.System):
+    """A system without a latent that turns the pixels: right, or the other way."""
+
+    def __init__(self, sign: int = 1):
+        super().__init__()
+        self.sign = sign
+
+    def transform(self, x, g):
+        return rotate_maps(g if self.sign > 0 else g.mT, x)
+
+    def loss(self, pairs):
+        raise NotImplementedError
+
+
+def test_evaluate_ranks_a_right_system_above_a_wrong_one(digits):
+    settings = lga.settings_for("quick", test_pairs=30)
+    right, wrong = (lga.evaluate(TurnsTheImage(sign), digits, settings) for sign in (1, -1))
+    assert right["psnr_db"] > 26 > 18 > wrong["psnr_db"]
+    assert right["ssim"] > 0.97 > wrong["ssim"] and right["test_pairs"] == 30
+    assert right["lpips"] is None and "28-pixel" in right["lpips_reason"]
+    assert (
+        "law_identity" not in right and "law_identity_db" in right and "mask_fraction" not in right
+    )
+
+
+def test_evaluate_is_repeatable_and_uses_only_test_digits(digits, monkeypatch):
+    asked = set()
+    draw = type(digits).draw
+    monkeypatch.setattr(
+        type(digits),
+        "draw",
+        lambda self, split, *rest: asked.add(split) or draw(self, split, *rest),
+    )
+    system = lga.build_system("jin2024", digits)
+    settings = lga.settings_for("quick", test_pairs=20)
+    assert lga.evaluate(system, digits, settings) == lga.evaluate(system, digits, settings)
+    assert asked == {"test"}
+
+
+def test_law_report_of_a_latent_system(digits):
+    system = lga.build_system("jin2024", digits)
+    pairs = digits.pairs("test", 16, torch.Generator().manual_seed(0))
+    report = law_report(system, digits.group, pairs.x1, pairs.g, pairs.g.roll(1, 0))
+    assert report["law_identity"] == 0
+    assert 0 < report["law_compatibility"] < 1e-6 and 0 < report["law_inverse"] < 1e-6
+    z = system.encode(pairs.x1)
+    expected = (z - system.encode(system.decode(z))).norm(dim=1).mean()
+    assert report["latent_inverse_error"] == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert report["latent_deviation"] == pytest.approx(float(z.std().detach()), rel=1e-5)
+
+
+def test_law_report_sees_a_broken_law(digits):
+    class Doubles(TurnsTheImage):
+        def transform(self, x, g):
+            return rotate_maps(g @ g, x)  # not g: T(T(x, g1), g2) is not T(x, g2 g1) …
+
+    class Halves(TurnsTheImage):
+        def transform(self, x, g):
+            return 0.5 * rotate_maps(g, x)  # … and e does something
+
+    x = digits.pairs("test", 16, torch.Generator().manual_seed(0)).x1
+    g = SO2().sample(16, torch.Generator().manual_seed(1))
+    good, halves = (law_report(s, digits.group, x, g, g.roll(1, 0))
+                    for s in (TurnsTheImage(), Halves()))  # fmt: skip
+    assert good["law_identity_db"] > 90 and halves["law_identity_db"] < 25
+    assert law_report(Doubles(), digits.group, x, g, g)["law_identity_db"] > 90  # e e = e
+
+    class OneStep(TurnsTheImage):
+        def transform(self, x, g):
+            return rotate_maps(SO2().rotation(2 * SO2().angle(g).abs()), x)
+
+    assert law_report(OneStep(), digits.group, x, g, g.roll(1, 0))["law_inverse_db"] < 18
+    assert good["law_inverse_db"] > 22
+
+
+def test_lpips_without_weights_is_a_clear_reason(monkeypatch, tmp_path):
+    class Rendered:
+        image_shape = (3, 64, 64)
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *a, **k: (_ for _ in ()).throw(
+        OSError("no route")))  # fmt: skip
+    metrics.lpips_network.cache_clear()
+    reason = evaluation.lpips_reason(Rendered())
+    assert "ImageNet weights of vgg" in reason and "no route" in reason
+
+
+def test_lpips_of_equal_images_is_zero_and_takes_grey_images(monkeypatch):
+    """The arithmetic around the network, with a stand-in for the network itself."""
+    seen = []
+
+    def network(a, b):
+        seen.append((a, b))
+        return (a - b).abs().mean((1, 2, 3), keepdim=True)
+
+    network.to = lambda device: network
+    monkeypatch.setattr(metrics, "lpips_network", lambda net: network)
+    x = torch.rand(3, 1, 64, 64)
+    assert metrics.lpips(x, x).tolist() == [0, 0, 0]
+    (a, _), = seen  # fmt: skip
+    assert a.shape == (3, 3, 64, 64) and math.isclose(float(a.min()), 2 * float(x.min()) - 1)

@@ -1,0 +1,191 @@
+"""fit: determinism, resuming after a kill, the best validation weights, and bad numbers."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+import lga
+from lga.training import generator_for, learning_rate
+
+TINY = lga.settings_for("quick", train_pairs=640, batch_size=32, validations=5, validation_pairs=40)
+
+
+def trained(digits, settings=TINY, name="swarnali2025", **kwargs):
+    system = lga.build_system(name, digits, settings.seed)
+    history = lga.fit(system, digits, settings, **kwargs)
+    return system, history
+
+
+def weights(system):
+    return torch.cat([p.detach().flatten() for p in system.parameters()])
+
+
+def test_a_seed_decides_everything(digits):
+    (a, history), (b, _) = trained(digits), trained(digits)
+    other, _ = trained(digits, replace(TINY, seed=1))
+    assert torch.equal(weights(a), weights(b))
+    assert not torch.equal(weights(a), weights(other))
+    assert [row["step"] for row in history] == [4, 8, 12, 16, 20]
+    assert history[-1]["pairs"] == 640 and "mask_fraction" in history[0]
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("kill_at", [3, 8, 13])
+@pytest.mark.parametrize("name", lga.SYSTEMS)
+def test_a_resumed_run_ends_with_the_same_numbers(digits, tmp_path, name, kill_at):
+    whole, expected = trained(digits, name=name)
+    folder = lga.results.run_folder(tmp_path, "quick", "rotated_mnist", name, 0)
+    folder.start({"same": True})
+
+    def kill(step):
+        if step == kill_at:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        trained(digits, name=name, checkpoints=folder, on_step=kill)
+    folder.start({"same": True})
+    steps = []
+    resumed, history = trained(digits, name=name, checkpoints=folder, on_step=steps.append)
+    assert steps[0] == kill_at // 4 * 4 + 1  # the last validation is not done again
+    assert torch.equal(weights(resumed), weights(whole))
+
+    def without_time(rows):
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+    assert without_time(history) == without_time(expected)
+
+
+def test_a_checkpoint_of_other_settings_is_not_resumed(tmp_path):
+    folder = lga.results.run_folder(tmp_path, "quick", "rotated_mnist", "jin2024", 0)
+    folder.start({"learning_rate": 1})
+    folder.save_checkpoint({"a": torch.ones(1)}, {"history": []})
+    folder.start({"learning_rate": 1})
+    assert folder.load_checkpoint() is not None
+    folder.start({"learning_rate": 2})
+    assert folder.load_checkpoint() is None
+
+
+def test_the_best_validation_weights_are_kept(digits, monkeypatch):
+    scores = iter([1.0, 3.0, 2.0, 3.0, 2.5])
+    monkeypatch.setattr("lga.training.validate", lambda *_: next(scores))
+    system = lga.build_system("jin2024", digits)
+    after = {}
+    lga.fit(system, digits, TINY, on_step=lambda step: after.setdefault(step, weights(system)))
+    assert torch.equal(weights(system), after[8])  # the second of five validations in 20 steps
+    assert not torch.equal(weights(system), after[20])
+
+
+def test_training_sees_no_validation_or_test_digit(digits, monkeypatch):
+    asked = []
+    draw = type(digits).draw
+    monkeypatch.setattr(
+        type(digits),
+        "draw",
+        lambda self, split, *rest: asked.append(split) or draw(self, split, *rest),
+    )
+    monkeypatch.setattr("lga.training.validate", lambda *_: 0.0)
+    trained(digits)
+    assert set(asked) == {"train"}
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(digits):
+    class Broken(lga.SYSTEMS["jin2024"]):
+        def loss(self, pairs):
+            return {"pixel": super().loss(pairs)["pixel"] * float("nan")}
+
+    with pytest.raises(FloatingPointError, match="loss is nan at step 4: lower the learning rate"):
+        lga.fit(Broken((1, 28, 28), digits.group), digits, TINY)
+
+
+def test_images_out_of_range_and_false_elements_stop_the_run(digits, monkeypatch):
+    draw = type(digits).draw
+
+    def bright(self, *args):
+        pairs = draw(self, *args)
+        return replace(pairs, x2=pairs.x2 * 255)
+
+    def skewed(self, *args):
+        pairs = draw(self, *args)
+        return replace(pairs, g=pairs.g * 2)
+
+    monkeypatch.setattr(type(digits), "draw", bright)
+    with pytest.raises(ValueError, match=r"images lie in \[0, 1\]; x2 spans"):
+        trained(digits)
+    monkeypatch.setattr(type(digits), "draw", skewed)
+    with pytest.raises(ValueError, match="no element of SO2"):
+        trained(digits)
+
+
+def test_bf16_trains_and_evaluates_in_full_precision(digits):
+    system, history = trained(digits, replace(TINY, precision="bf16-mixed"), name="jin2024")
+    assert weights(system).dtype == torch.float32
+    assert history[-1]["validation_psnr_db"] > history[0]["validation_psnr_db"]
+
+
+def test_a_device_that_is_not_there_is_an_error(digits):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has the device")
+    with pytest.raises(ValueError, match="device 'cuda'"):
+        trained(digits, replace(TINY, device="cuda"))
+
+
+def test_schedule():
+    settings = replace(TINY, train_pairs=3200 * 100, learning_rate=1.0)
+    rates = [learning_rate(settings, step) for step in range(settings.steps)]
+    warmup = settings.steps // 50
+    assert rates[warmup - 1] == rates[warmup] == max(rates) == 1
+    assert rates[0] == 1 / warmup and rates[-1] < 1e-3
+    assert learning_rate(replace(settings, schedule="constant"), 7) == 1
+
+
+def test_steps_and_processes_draw_different_pairs():
+    draws = {generator_for(seed, step, rank).initial_seed()
+             for seed in range(3) for step in range(50) for rank in range(2)}  # fmt: skip
+    assert len(draws) == 300
+
+
+@pytest.mark.slow
+def test_a_process_killed_outright_leaves_no_record_and_resumes(tmp_path):
+    command = [sys.executable, "-m", "lga.cli", "train", "rotated_mnist",
+               "--results", str(tmp_path),
+               "--system", "swarnali2025", "--set", "train_pairs=12800",
+               "--set", "validations=50"]  # fmt: skip
+    folder = tmp_path / "quick" / "rotated_mnist" / "swarnali2025"
+    history = folder / ".seed-0" / "history.csv"
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ)
+    while not history.exists() or len(history.read_text().splitlines()) < 4:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (folder / "seed-0").exists()
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "resumed at step" in shown
+    names = {path.name for path in (folder / "seed-0").iterdir()}
+    assert names == {"metrics.json", "config.json", "history.csv", "model.safetensors", "pairs.png"}
+    with open(folder / "seed-0" / "history.csv") as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == list(range(4, 201, 4))
+
+
+@pytest.mark.slow
+def test_two_processes_train_together(tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m",
+               "lga.cli", "train", "rotated_mnist", "--results", str(tmp_path),
+               "--set", "train_pairs=1280",
+               "--set", "validations=2", "--set", "device=cpu"]  # fmt: skip
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    shown = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert shown.returncode == 0, shown.stderr
+    record = lga.results.read_json(tmp_path / "quick/rotated_mnist/jin2024/seed-0/metrics.json")
+    assert record["train_pairs"] == 1280
+    assert shown.stdout.count("PSNR") == 1

@@ -1,0 +1,46 @@
+"""A tiny grid end to end: Snakemake, papermill, records, tables; and again with nothing to do."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.slow
+def test_a_tiny_grid_ends_with_tables_and_does_nothing_twice(tmp_path):
+    command = [
+        sys.executable, "-m", "lga.cli", "reproduce", "--datasets", "rotated_mnist",
+        "--systems", "jin2024,swarnali2025", "--results", str(tmp_path), "--cores", "2",
+        "--set", "train_pairs=256", "--set", "validations=2", "--set", "test_pairs=20",
+    ]  # fmt: skip
+    first = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    records = sorted(tmp_path.glob("quick/rotated_mnist/*/seed-0/metrics.json"))
+    assert [p.parts[-3] for p in records] == ["jin2024", "swarnali2025"]
+    assert all((p.parent / "notebook.ipynb").exists() for p in records)
+    assert "# Table 1, quick profile" in first.stdout and "(stand-in)" in first.stdout
+    assert "step" in first.stderr  # progress is seen while it runs
+    assert (tmp_path / "quick" / "table_1.csv").exists()
+
+    started = [json.loads(p.read_text())["started_at"] for p in records]
+    again = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert again.returncode == 0 and "# Table 1" in again.stdout
+    assert [json.loads(p.read_text())["started_at"] for p in records] == started
+
+    (records[0].parent / "metrics.json").unlink()
+    mended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert mended.returncode == 0
+    restarted = [json.loads(p.read_text())["started_at"] for p in records]
+    assert restarted[0] != started[0] and restarted[1] == started[1]
+
+
+@pytest.mark.slow
+def test_a_failing_run_fails_the_grid(tmp_path):
+    command = [
+        sys.executable, "-m", "lga.cli", "reproduce", "--datasets", "rotated_mnist",
+        "--systems", "jin2024", "--results", str(tmp_path), "--set", "varying=7",
+    ]  # fmt: skip
+    failed = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert failed.returncode == 1 and "cannot vary" in failed.stderr
+    assert "some runs failed" in failed.stderr

@@ -9,6 +9,7 @@ import torch
 
 from lga.datasets import DATASETS
 from lga.lookup import check_name
+from lga.metrics import lpips_weights
 from lga.paths import DATA
 from lga.profiles import PROFILES
 from lga.runs import parameter_count
@@ -124,11 +125,3 @@ def diagnose(data_root: Path | None = None) -> list[dict[str, Any]]:
         {"name": name, "ok": ok, "found": found, "mend": None if ok else mend}
         for name, ok, found, mend in checks
     ]
-
-
-def lpips_weights() -> Path:
-    """Where torch keeps the ImageNet weights of LPIPS' backbone."""
-    from torchvision.models import VGG16_Weights
-
-    url = VGG16_Weights.IMAGENET1K_V1.url
-    return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]

@@ -50,17 +50,17 @@ def list_command(as_json: AsJSON = False) -> None:
     Example: `lga list --json`
     """
     from lga.catalogue import catalogue
-    from lga.results import markdown
 
     found = catalogue()
     if as_json:
         print(json.dumps(found, indent=2))
         return
-    rows = [
-        [d["name"], d["group"], "×".join(map(str, d["image_shape"])), "; ".join(d["sources"])]
-        for d in found["datasets"]
-    ]
-    print(markdown(["dataset", "group", "image", "sources"], rows), end="\n\n")
+    for dataset in found["datasets"]:
+        shape = "×".join(map(str, dataset["image_shape"]))
+        print(f"{dataset['name']:<18} group {dataset['group']}, images {shape}")
+        for kind, words in zip(("real", "stand-in"), dataset["sources"], strict=True):
+            print(f"    {kind:<14} {words}")
+    print()
     for system in found["systems"]:
         print(f"{system['name']}")
         for dataset, count in system["parameters"].items():
@@ -68,8 +68,8 @@ def list_command(as_json: AsJSON = False) -> None:
         for dataset, reason in system["refuses"].items():
             print(f"    {dataset:<18} – it {reason}")
     print()
-    profiles = [[p["name"], p["about"]] for p in found["profiles"]]
-    print(markdown(["profile", "what it is for"], profiles))
+    for profile in found["profiles"]:
+        print(f"{profile['name']:<18} {profile['about']}")
 
 
 @app.command()
@@ -248,16 +248,24 @@ def bench(as_json: AsJSON = False) -> None:
 
 
 @data.command()
-def prepare(dataset: str, data_root: DataRoot = None) -> None:
-    """Fetches the real data of a dataset, comparing checksums.
+def prepare(
+    dataset: str,
+    data_root: DataRoot = None,
+    meshes: Annotated[Path | None, typer.Option(help="Folder of meshes to render.")] = None,
+    sky: Annotated[Path | None, typer.Option(help="Folder of sky photographs.")] = None,
+    only: Annotated[str | None, typer.Option(help="Which mesh names, as a pattern.")] = None,
+    title: Annotated[str | None, typer.Option(help="What it is, for the tables.")] = None,
+) -> None:
+    """Fetches real data comparing checksums, renders them from meshes, or checks them.
 
-    Example: `lga data prepare rotated_mnist --data-root data`
+    Examples: `lga data prepare rotated_mnist --data-root data` ·
+    `lga data prepare nmr --meshes DIR --title "My meshes"` ·
+    `lga data prepare plane_in_the_sky --meshes DIR --sky DIR`
     """
-    from lga.datasets import DATASETS
-    from lga.lookup import check_name
+    from lga.datasets import prepare_dataset
     from lga.paths import DATA
 
-    DATASETS[check_name("dataset", dataset, DATASETS)].prepare(data_root or DATA)
+    prepare_dataset(dataset, data_root, meshes=meshes, sky=sky, only=only, title=title)
     print(f"{dataset}: ready in {data_root or DATA}")
 
 

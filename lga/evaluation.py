@@ -4,6 +4,8 @@ x̂2 = D(g·E(x1)) against x2 on the test split, pairs from a fixed seed, images
 PSNR and SSIM per image and then averaged.
 """
 
+import statistics
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,11 +13,13 @@ import torch
 
 from lga.datasets.base import OrbitDataset
 from lga.laws import law_report
-from lga.metrics import lpips, lpips_network, psnr_db, ssim
+from lga.metrics import lpips, lpips_network, lpips_weights, psnr_db, ssim
+from lga.pairs import Pairs
 from lga.profiles import Settings
 from lga.systems.base import System
 
 LAW_IMAGES = 500
+BATCH = 100
 PSNR_CEILING_DB = 100.0  # what equal images count, whose ratio is infinite
 DEFAULTS = Settings()
 LPIPS_MIN_SIDE = 64  # VGG halves an image four times before its last LPIPS layer.
@@ -37,9 +41,9 @@ def evaluate(
         report, and mask_fraction where there is a mask.
     """
     system.to(dataset.device).eval()
-    reason = lpips_reason(dataset)
+    reason = lpips_reason(dataset, settings.fetch_weights)
     scores: dict[str, list] = {"psnr_db": [], "ssim": [], "ssim_range255": [], "lpips": []}
-    for pairs in dataset.fixed_pairs("test", settings.test_pairs):
+    for pairs in in_parts(dataset, settings.test_pairs):
         painted = system.transform(pairs.x1, pairs.g).clamp(0, 1)
         scores["psnr_db"].append(psnr_db(painted, pairs.x2).clamp(max=PSNR_CEILING_DB).cpu())
         scores["ssim"].append(ssim(pairs.x2, painted))
@@ -59,15 +63,31 @@ def evaluate(
 
 def laws_on_test(system: System, dataset: OrbitDataset) -> dict[str, float]:
     """The group-law report on the first test images; g2 is g1 of the pair before."""
-    pairs = next(dataset.fixed_pairs("test", min(LAW_IMAGES, dataset.size("test"))))
-    return law_report(system, dataset.group, pairs.x1, pairs.g, pairs.g.roll(1, 0))
+    reports = [
+        law_report(system, dataset.group, pairs.x1, pairs.g, pairs.g.roll(1, 0))
+        for pairs in in_parts(dataset, min(LAW_IMAGES, dataset.size("test")))
+    ]
+    return {law: statistics.fmean(report[law] for report in reports) for law in reports[0]}
 
 
-def lpips_reason(dataset: OrbitDataset) -> str | None:
-    """Why LPIPS is left out for a dataset, or None where it can be measured."""
+def in_parts(dataset: OrbitDataset, n: int) -> Iterator[Pairs]:
+    """The first n test pairs, in batches that every network can take at once."""
+    for batch in dataset.fixed_pairs("test", n):
+        yield from batch.split(BATCH)
+
+
+def lpips_reason(dataset: OrbitDataset, fetch_weights: bool = True) -> str | None:
+    """Why LPIPS is left out for a dataset, or None where it can be measured.
+
+    Args:
+        dataset: its images may be too small.
+        fetch_weights: whether missing weights may be downloaded.
+    """
     side = min(dataset.image_shape[1:])
     if side < LPIPS_MIN_SIDE:
         return f"not part of the protocol for {side}-pixel images"
+    if not fetch_weights and not lpips_weights().is_file():
+        return "the weights of LPIPS are not on this machine, and this profile fetches none"
     try:
         lpips_network()
     except (OSError, ImportError) as error:

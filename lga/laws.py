@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lga.groups import Group
 from lga.metrics import psnr_db
+from lga.networks import Encoding
 from lga.systems.base import LatentSystem, System
 
 
@@ -17,7 +18,7 @@ def latent_laws(system: LatentSystem, z: Tensor, g1: Tensor, g2: Tensor) -> dict
 
     identity ‖Φ_e z − z‖, inverse ‖Φ_g⁻¹ Φ_g z − z‖, compatibility ‖Φ_g2 Φ_g1 z − Φ_(g2 g1) z‖.
     """
-    group, act = system.action.group, system.act
+    group, act = system.action.group, system.action
     e = group.identity(len(z), dtype=g1.dtype, device=g1.device)
 
     def error(a: Tensor, b: Tensor) -> Tensor:
@@ -45,9 +46,10 @@ def image_laws(
     }
 
 
-def latent_inverse(system: LatentSystem, z: Tensor) -> Tensor:
+def latent_inverse(system: LatentSystem, encoding: Encoding) -> Tensor:
     """‖z − E(D(z))‖, (N,). The paper reports a mean of 0.304 where z has deviation 4.043."""
-    return (z - system.encode(system.decode(z))).flatten(1).norm(dim=1)
+    z_again = system.encode(system.decode(encoding)).z
+    return (encoding.z - z_again).flatten(1).norm(dim=1)
 
 
 @torch.no_grad()
@@ -60,8 +62,8 @@ def law_report(system: System, group: Group, x: Tensor, g1: Tensor, g2: Tensor) 
     report = image_laws(system, group, x, g1, g2)
     report = {law: value.clamp(max=100.0) for law, value in report.items()}
     if isinstance(system, LatentSystem):
-        z = system.encode(x)
-        report |= latent_laws(system, z, g1, g2)
-        report["latent_inverse_error"] = latent_inverse(system, z)
-        report["latent_deviation"] = z.std()
+        encoding = system.encode(x)
+        report |= latent_laws(system, encoding.z, g1, g2)
+        report["latent_inverse_error"] = latent_inverse(system, encoding)
+        report["latent_deviation"] = encoding.z.std()
     return {law: float(value.mean()) for law, value in report.items()}

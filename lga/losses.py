@@ -3,10 +3,17 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from lga.metrics import lpips
+
 
 def pixel_loss(target: Tensor, painted: Tensor) -> Tensor:
     """L_x, the mean squared error over batch, channels and pixels (`jin2024`, section 3.3)."""
     return F.mse_loss(painted, target)
+
+
+def perceptual_loss(target: Tensor, painted: Tensor) -> Tensor:
+    """LPIPS (VGG), the part of L_x that sees textures (`jin2024`, section 3.3, rendered sets)."""
+    return lpips(painted, target).mean()
 
 
 def latent_inverse_loss(z: Tensor, z_again: Tensor) -> Tensor:

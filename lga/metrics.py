@@ -1,6 +1,7 @@
 """How close a painted image is to the true one, per image (SPEC of the papers' tables)."""
 
 import functools
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -34,6 +35,14 @@ def ssim(x: Tensor, y: Tensor, data_range: float = 1.0) -> np.ndarray:
             for a, b in pairs
         ]
     )  # fmt: skip
+
+
+def lpips_weights() -> Path:
+    """Where torch keeps the ImageNet weights of LPIPS' backbone."""
+    from torchvision.models import VGG16_Weights
+
+    url = VGG16_Weights.IMAGENET1K_V1.url
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
 
 
 @functools.cache

@@ -5,7 +5,22 @@ and `decode` maps latents back to images. Layer sizes are the published ones at 
 shape and adapt to others.
 """
 
+from typing import NamedTuple
+
+import torch
 from torch import Tensor, nn
+
+
+class Encoding(NamedTuple):
+    """What an encoder hands to the decoder.
+
+    Attributes:
+        z: the latent that the group acts on, (N, *latent_shape).
+        skip: features (N, c, h, w) that bypass the action, or None.
+    """
+
+    z: Tensor
+    skip: Tensor | None = None
 
 
 class Autoencoder(nn.Module):
@@ -19,13 +34,13 @@ class Autoencoder(nn.Module):
     decoder: nn.Module
     latent_shape: tuple[int, ...]
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: Tensor) -> Encoding:
         """E(x): images (N, C, H, W) in [0, 1] to latents (N, *latent_shape)."""
-        return self.encoder(x)
+        return Encoding(self.encoder(x))
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, encoding: Encoding) -> Tensor:
         """D(z): latents (N, *latent_shape) to images (N, C, H, W) in [0, 1]."""
-        return self.decoder(z)
+        return self.decoder(encoding.z)
 
 
 def halvings(size: int, times: int) -> list[int]:
@@ -34,6 +49,14 @@ def halvings(size: int, times: int) -> list[int]:
     for _ in range(times):
         sizes.append((sizes[-1] + 1) // 2)
     return sizes
+
+
+def doubling_padding(heights: list[int], widths: list[int], level: int) -> tuple[int, int]:
+    """Output padding with which a transposed convolution undoes one of these halvings.
+
+    A doubled size is one too large where the encoder rounded up.
+    """
+    return tuple(sizes[level] - 2 * sizes[level + 1] + 1 for sizes in (heights, widths))
 
 
 class MNISTAutoencoder(Autoencoder):
@@ -77,11 +100,7 @@ class MNISTAutoencoder(Autoencoder):
         up_widths = (*widths[::-1], channels)
         up: list[nn.Module] = []
         for level in range(len(widths)):
-            # A doubled size is one too large where the encoder rounded up.
-            deeper, shallower = len(widths) - level, len(widths) - level - 1
-            output_padding = tuple(
-                sizes[shallower] - 2 * sizes[deeper] + 1 for sizes in (heights, wides)
-            )
+            output_padding = doubling_padding(heights, wides, len(widths) - level - 1)
             up += [
                 nn.ConvTranspose2d(
                     up_widths[level], up_widths[level + 1], 3, 2, 1, output_padding=output_padding
@@ -132,8 +151,153 @@ class MapAutoencoder(Autoencoder):
             nn.Tanh(),
         )
 
-    def encode(self, x: Tensor) -> Tensor:
-        return self.encoder(2 * x - 1)
+    def encode(self, x: Tensor) -> Encoding:
+        return Encoding(self.encoder(2 * x - 1))
 
-    def decode(self, z: Tensor) -> Tensor:
-        return (self.decoder(z) + 1) / 2
+    def decode(self, encoding: Encoding) -> Tensor:
+        return (self.decoder(encoding.z) + 1) / 2
+
+
+class BrainAutoencoder(Autoencoder):
+    """The brain pair of `jin2024` (appendix): 128×128 → 64 feature maps of 4×4 and back.
+
+    407,105 parameters for grey images; the latent has 1/32 of the image's sides.
+
+    Args:
+        image_shape: (C, H, W).
+        widths: channels of the five strided convolutions; the last is the number of latent maps.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        widths: tuple[int, ...] = (32, 64, 64, 64, 64),
+    ) -> None:
+        super().__init__()
+        channels, height, width = image_shape
+        heights, wides = halvings(height, len(widths)), halvings(width, len(widths))
+        deep = widths[-1]
+        self.latent_shape = (deep, heights[-1], wides[-1])
+
+        down: list[nn.Module] = []
+        for level, (c_in, c_out) in enumerate(zip((channels, *widths), widths, strict=False)):
+            down += [nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), nn.LeakyReLU()]
+            if level == 2:
+                down.append(nn.BatchNorm2d(c_out))
+        self.encoder = nn.Sequential(
+            *down,
+            nn.Conv2d(deep, deep, 3, padding=1),
+            nn.LeakyReLU(),
+            nn.Conv2d(deep, deep, 3, padding=1),
+        )
+
+        up_widths = (*widths[::-1], channels)
+        up: list[nn.Module] = []
+        for level in range(len(widths)):
+            output_padding = doubling_padding(heights, wides, len(widths) - level - 1)
+            up += [
+                nn.ConvTranspose2d(
+                    up_widths[level], up_widths[level + 1], 3, 2, 1, output_padding=output_padding
+                ),
+                nn.ELU(),
+            ]
+            if level == 1:
+                up.append(nn.BatchNorm2d(up_widths[level + 1]))
+        up[-1] = nn.Sigmoid()
+        self.decoder = nn.Sequential(
+            nn.Conv2d(deep, deep, 3, padding=1),
+            nn.LeakyReLU(),
+            nn.Conv2d(deep, deep, 3, padding=1),
+            nn.LeakyReLU(),
+            *up,
+        )
+
+
+class ConvBlock(nn.Sequential):
+    """Two 3×3 convolutions, each with batch normalisation and ReLU; the first may halve the map."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(c_out),
+            nn.ReLU(),
+            nn.Conv2d(c_out, c_out, 3, padding=1, bias=False),
+            nn.BatchNorm2d(c_out),
+            nn.ReLU(),
+        )
+
+
+class RenderedAutoencoder(Autoencoder):
+    """The pair of `jin2024` for rendered sets (appendix), with the skip through attention.
+
+        x ─▶ 64 ─▶ 128 ─▶ 256 ─▶ 512 ─▶ 1020 = z          (maps of 64, 32, 16, 8, 4 pixels)
+                            │
+                            ╰─ key, value ─▶ attention ◀─ query ─╮
+                                                 │               │
+        x̂ ◀─ 1×1 ◀─ 64 ◀─ 128 ◀─ 256 ◀─ concatenated ◀── up ◀── 512 ◀── g·z
+
+    The skip carries what does not move past the action; the attention lets each place of the
+    painted object look for its details in the first image. Widths are published; a block's inside
+    is not, here it is `ConvBlock`, halving by stride and doubling by a 2×2 transposed convolution.
+
+    Args:
+        image_shape: (C, H, W), H and W divisible by 16.
+        width: channels of the first block; 64 is published. The latent has the largest multiple of
+            12 up to 16 × width channels: 1020 for 64.
+        skip: whether the decoder sees the encoder's 256-channel features.
+        heads: attention heads; not stated in the paper.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        width: int = 64,
+        skip: bool = True,
+        heads: int = 4,
+    ) -> None:
+        super().__init__()
+        channels, height, wide = image_shape
+        if height % 16 or wide % 16:
+            raise ValueError(f"image sides must be divisible by 16, got {height}×{wide}")
+        w1, w2, w4, w8 = (width * factor for factor in (1, 2, 4, 8))
+        latent = 16 * width // 12 * 12
+        self.latent_shape = (latent, height // 16, wide // 16)
+        self.encoder = nn.Sequential(
+            ConvBlock(channels, w1), ConvBlock(w1, w2, stride=2), ConvBlock(w2, w4, stride=2)
+        )
+        self.deep_encoder = nn.Sequential(
+            ConvBlock(w4, w8, stride=2),
+            nn.Conv2d(w8, latent, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(latent),
+            nn.ReLU(),
+            nn.Conv2d(latent, latent, 3, padding=1),
+        )
+        self.deep_decoder = nn.Sequential(
+            nn.ConvTranspose2d(latent, w8, 2, stride=2),
+            ConvBlock(w8, w8),
+            nn.ConvTranspose2d(w8, w4, 2, stride=2),
+        )
+        self.attention = nn.MultiheadAttention(w4, heads, batch_first=True) if skip else None
+        self.decoder = nn.Sequential(
+            ConvBlock(2 * w4 if skip else w4, w4),
+            nn.ConvTranspose2d(w4, w2, 2, stride=2),
+            ConvBlock(w2, w2),
+            nn.ConvTranspose2d(w2, w1, 2, stride=2),
+            ConvBlock(w1, w1),
+            nn.Conv2d(w1, channels, 1),
+            nn.Sigmoid(),
+        )
+
+    def encode(self, x: Tensor) -> Encoding:
+        features = self.encoder(x)
+        return Encoding(
+            self.deep_encoder(features), features if self.attention is not None else None
+        )
+
+    def decode(self, encoding: Encoding) -> Tensor:
+        painted = self.deep_decoder(encoding.z)
+        if self.attention is not None:
+            query, memory = (m.flatten(2).mT for m in (painted, encoding.skip))  # (N, hw, c)
+            found, _ = self.attention(query, memory, memory, need_weights=False)
+            painted = torch.cat([painted, found.mT.view_as(painted)], 1)
+        return self.decoder(painted)

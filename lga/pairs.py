@@ -1,5 +1,6 @@
 """What a dataset hands to a system: a batch of pairs on common orbits."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -18,6 +19,11 @@ class Pairs:
     x1: Tensor
     x2: Tensor
     g: Tensor
+
+    def split(self, size: int) -> Iterator["Pairs"]:
+        """The same pairs in order, at most `size` at a time."""
+        for parts in zip(self.x1.split(size), self.x2.split(size), self.g.split(size), strict=True):
+            yield Pairs(*parts)
 
     def __len__(self) -> int:
         return len(self.x1)

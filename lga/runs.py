@@ -8,7 +8,6 @@ record = run.publish(system, dataset, history, evaluate(system, dataset, run.set
 """
 
 import dataclasses
-import inspect
 import os
 import subprocess
 from collections.abc import Callable, Mapping
@@ -21,7 +20,14 @@ from typing import Any
 import torch
 
 from lga import figures
-from lga.datasets import DATASETS, SOURCES, OrbitDataset, load_dataset
+from lga.datasets import (
+    DATASETS,
+    SOURCES,
+    OrbitDataset,
+    dataset_options,
+    keyword_options,
+    load_dataset,
+)
 from lga.evaluation import evaluate
 from lga.lookup import check_name
 from lga.paths import shown
@@ -96,6 +102,7 @@ class Run:
             "lga": version("lga"),
             "commit": commit(),
             "started_at": self.started_at,
+            **system.remarks,
             **measured,
         }
         picture = figures.pairs(system, next(dataset.fixed_pairs("test", 8)))
@@ -132,7 +139,8 @@ def configure(
     check_name("system", system, SYSTEMS)
     check_name("profile", profile, PROFILES)
     check_name("source", source, SOURCES)
-    dataset_defaults, system_defaults = options(DATASETS[dataset]), options(SYSTEMS[system])
+    dataset_defaults = dataset_options(DATASETS[dataset])
+    system_defaults = keyword_options(SYSTEMS[system])
     setting_defaults = dataclasses.asdict(Settings())
     known = {**setting_defaults, **dataset_defaults, **system_defaults}
 
@@ -141,9 +149,6 @@ def configure(
         check_name("setting", key, known)
     changes = {key: typed(key, value, known[key]) for key, value in given.items()}
     values = profile_values(profile, dataset, system) | {"seed": int(seed)} | changes
-    for key in values:
-        check_name("setting", key, known)
-
     settings = Settings(**{k: v for k, v in values.items() if k in SETTING_NAMES})
     return Run(
         dataset=dataset,
@@ -210,12 +215,6 @@ def evaluate_run(folder: Path, data_root: str | Path | None = None) -> list[str]
         missing["lpips_reason"] = None
     add_to_record(folder, missing)
     return sorted(missing)
-
-
-def options(constructor: type) -> dict[str, Any]:
-    """The keyword-only parameters of a class's constructor, with their defaults."""
-    parameters = inspect.signature(constructor).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 def parse_overrides(text: str) -> dict[str, str]:

@@ -6,21 +6,23 @@ from pathlib import Path
 import lga
 
 PACKAGE = Path(lga.__file__).parent
-LEAVES = {"groups", "lookup", "losses", "metrics", "networks", "pairs", "paths"}
+LEAVES = {"groups", "lookup", "metrics", "networks", "pairs", "paths"}
 MAY_IMPORT = {
     **{leaf: set() for leaf in LEAVES},
     "latents": {"groups"},
+    "cameras": {"groups"},
+    "losses": {"metrics"},
     "profiles": {"lookup"},
-    "systems": {"systems", "networks", "latents", "losses", "groups", "pairs", "lookup"},
-    "datasets": {"datasets", "groups", "pairs", "lookup", "paths"},
-    "laws": {"groups", "metrics", "systems"},
+    "systems": {"systems", "networks", "latents", "losses", "groups", "pairs", "lookup", "metrics"},
+    "datasets": {"datasets", "cameras", "groups", "pairs", "lookup", "paths"},
+    "laws": {"groups", "metrics", "networks", "systems"},
     "figures": {"metrics", "pairs", "systems"},
     "results": {"paths"},
     "training": {"datasets", "metrics", "pairs", "profiles", "systems"},
-    "evaluation": {"datasets", "laws", "metrics", "profiles", "systems"},
+    "evaluation": {"datasets", "laws", "metrics", "pairs", "profiles", "systems"},
     "runs": {"datasets", "evaluation", "figures", "lookup", "paths", "profiles", "results",
              "systems", "training"},
-    "catalogue": {"datasets", "lookup", "paths", "profiles", "runs", "systems"},
+    "catalogue": {"datasets", "lookup", "metrics", "paths", "profiles", "runs", "systems"},
 }  # fmt: skip
 ABOVE_ALL = {"__init__", "cli", "notebooks"}
 

@@ -1,21 +1,42 @@
 """The datasets, by name, each with a real source and a labelled stand-in."""
 
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lga.datasets.base import SPLITS, OrbitDataset, Split
+from lga.datasets.blocked_mnist import BlockedMNIST
+from lga.datasets.brain_mri import BrainMRI
+from lga.datasets.nmr import NMR
+from lga.datasets.plane_in_the_sky import PlaneInTheSky
 from lga.datasets.rotated_mnist import RotatedMNIST
 from lga.lookup import check_name
 from lga.paths import DATA
 
 DATASETS: dict[str, type[OrbitDataset]] = {
     "rotated_mnist": RotatedMNIST,
+    "blocked_mnist": BlockedMNIST,
+    "brain_mri": BrainMRI,
+    "nmr": NMR,
+    "plane_in_the_sky": PlaneInTheSky,
 }
 SOURCES = ("auto", "real", "stand-in")
 
 Source = Literal["auto", "real", "stand-in"]
 
-__all__ = ["DATASETS", "SOURCES", "SPLITS", "OrbitDataset", "Source", "Split", "load_dataset"]
+__all__ = [
+    "DATASETS",
+    "SOURCES",
+    "SPLITS",
+    "OrbitDataset",
+    "Source",
+    "Split",
+    "dataset_options",
+    "keyword_options",
+    "load_dataset",
+    "prepare_dataset",
+]
 
 
 def load_dataset(
@@ -45,5 +66,49 @@ def load_dataset(
     root = Path(data_root or DATA)
     looks_for_real = data_root is not None or profile != "quick"
     if source == "real" or (source == "auto" and looks_for_real and dataset.has_real(root)):
-        return dataset.real(root, **options)
-    return dataset.stand_in(**options)
+        return dataset.real(root, **chosen(options, dataset, dataset.real))
+    return dataset.stand_in(**chosen(options, dataset, dataset.stand_in))
+
+
+def prepare_dataset(name: str, data_root: Path | str | None = None, **inputs: Any) -> None:
+    """Fetches, renders or checks the real data of a dataset.
+
+    Args:
+        name: one of `DATASETS`.
+        data_root: folder of the real data; `data/` by default.
+        inputs: what the dataset's `prepare` takes; None is left out.
+
+    Raises:
+        ValueError: for an unknown dataset, or an input that it does not take.
+    """
+    dataset = DATASETS[check_name("dataset", name, DATASETS)]
+    given = {key: value for key, value in inputs.items() if value is not None}
+    for key in given:
+        check_name(f"input of {name}", key, keyword_options(dataset.prepare))
+    dataset.prepare(Path(data_root or DATA), **given)
+
+
+def keyword_options(function: Callable) -> dict[str, Any]:
+    """The keyword-only parameters of a function or constructor, with their defaults."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def dataset_options(dataset: type[OrbitDataset]) -> dict[str, Any]:
+    """Every option of a dataset: of its constructor, its real source and its stand-in."""
+    sources = (dataset, dataset.real, dataset.stand_in)
+    return {k: v for source in sources for k, v in keyword_options(source).items()}
+
+
+def chosen(
+    options: Mapping[str, Any], dataset: type[OrbitDataset], source: Callable
+) -> dict[str, Any]:
+    """The options that one source takes; those of the other source are left out.
+
+    Raises:
+        ValueError: for an option that neither knows.
+    """
+    for name in options:
+        check_name(f"option of {dataset.name}", name, dataset_options(dataset))
+    mine = keyword_options(dataset) | keyword_options(source)
+    return {name: value for name, value in options.items() if name in mine}

@@ -51,6 +51,20 @@ class OrbitDataset(ABC):
     def to(self, device: torch.device | str) -> Self:
         """Moves the images to a device; returns the dataset itself."""
 
+    @classmethod
+    def from_arrays(cls, images, elements, object_ids, group: Group) -> "OrbitDataset":
+        """One's own images on orbits of a group (see `StoredOrbits`).
+
+        Args:
+            images: (N, C, H, W) in [0, 1].
+            elements: (N, d, d); `elements[n]` moves the object from its reference pose to image n.
+            object_ids: N labels that say which images share an orbit.
+            group: the group that acts.
+        """
+        from lga.datasets.stored import StoredOrbits
+
+        return StoredOrbits(images, elements, object_ids, group)
+
     @abstractmethod
     def size(self, split: Split) -> int:
         """How many objects a split holds."""
@@ -81,14 +95,16 @@ class OrbitDataset(ABC):
             generator = torch.Generator().manual_seed(start + 1_000_003 * SPLITS.index(split))
             objects = torch.arange(start, start + chunk) % self.size(split)
             batch = self.draw(split, objects, generator)
-            kept = min(chunk, n - start)
-            yield Pairs(batch.x1[:kept], batch.x2[:kept], batch.g[:kept])
+            yield next(batch.split(n - start))
 
 
 def split_objects(n: int, test_share: float, seed: int = 0) -> dict[Split, Tensor]:
-    """Object indices of the three splits: a random test share, then one eighth for validation."""
+    """Object indices of the three splits: a random test share, then one eighth for validation.
+
+    Small sets keep at least one object for validation, and for test where a share is asked for.
+    """
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-    n_test = round(test_share * n)
-    n_validation = (n - n_test) // 8
+    n_test = max(1, round(test_share * n)) if test_share else 0
+    n_validation = max(1, (n - n_test) // 8)
     test, validation, train = order.split([n_test, n_validation, n - n_test - n_validation])
     return {"train": train, "validation": validation, "test": test}

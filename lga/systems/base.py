@@ -1,12 +1,15 @@
 """What every system is: a way to paint x̂2 from x1 and g, and a loss to learn it by."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
 from lga.groups import Group
 from lga.latents import LatentAction
-from lga.networks import Autoencoder
+from lga.lookup import check_name
+from lga.networks import Autoencoder, Encoding
 from lga.pairs import Pairs
 
 
@@ -15,7 +18,12 @@ class System(nn.Module, ABC):
 
     A subclass's constructor takes `(image_shape, group, *, …options)`; the options' names are the
     keys that `--set key=value` accepts.
+
+    Attributes:
+        remarks: what a run's record says beyond its figures.
     """
+
+    remarks: Mapping[str, Any] = {}
 
     @classmethod
     def refusal(cls, image_shape: tuple[int, int, int], group: Group) -> str | None:
@@ -44,17 +52,17 @@ class LatentSystem(System):
         self.network = network
         self.action = action
 
-    def encode(self, x: Tensor) -> Tensor:
-        """z = E(x)."""
+    def encode(self, x: Tensor) -> Encoding:
+        """E(x): the latent z, and what bypasses the action."""
         return self.network.encode(x)
 
-    def act(self, g: Tensor, z: Tensor) -> Tensor:
-        """Φ_g(z)."""
-        return self.action(g, z)
+    def act(self, g: Tensor, encoding: Encoding) -> Encoding:
+        """Φ_g on z; the rest stays."""
+        return encoding._replace(z=self.action(g, encoding.z))
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, encoding: Encoding) -> Tensor:
         """D(z)."""
-        return self.network.decode(z)
+        return self.network.decode(encoding)
 
     def transform(self, x: Tensor, g: Tensor) -> Tensor:
         return self.decode(self.act(g, self.encode(x)))
@@ -62,3 +70,19 @@ class LatentSystem(System):
     def mask_fraction(self) -> float:
         """|M|: the share of latent units that g moves, in [0, 1]."""
         return float(self.action.split().detach().mean())
+
+
+KINDS = ("auto", "mnist", "brain", "rendered")
+
+
+def network_kind(kind: str, image_shape: tuple[int, int, int]) -> str:
+    """Which published pair of networks an image gets: by its shape, unless said.
+
+    Raises:
+        ValueError: for an unknown kind.
+    """
+    check_name("network", kind, KINDS)
+    if kind != "auto":
+        return kind
+    channels, *sides = image_shape
+    return "rendered" if channels == 3 else "mnist" if max(sides) <= 32 else "brain"

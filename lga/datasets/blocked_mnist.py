@@ -1,0 +1,55 @@
+"""Blocked MNIST: rotated MNIST with a white square that does not turn.
+
+With probability 0.8 one white 7×7 square lies at a random place, the same in both images of a pair
+(or in neither): the digit turns under it (`jin2024`, section 4.2). It is drawn after the turn.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from lga.datasets.base import Split
+from lga.datasets.mnist import Digits
+from lga.datasets.rotated_mnist import RotatedMNIST
+from lga.pairs import Pairs
+
+
+class BlockedMNIST(RotatedMNIST):
+    """Pairs of turned digits under a square.
+
+    Args:
+        digits: the upright digits.
+        turns: as for `RotatedMNIST`.
+        square_px: side of the square.
+        square_probability: share of pairs that have one.
+    """
+
+    name = "blocked_mnist"
+
+    def __init__(
+        self,
+        digits: Digits,
+        *,
+        turns: int | None = None,
+        square_px: int = 7,
+        square_probability: float = 0.8,
+    ) -> None:
+        super().__init__(digits, turns=turns)
+        self.square_px, self.square_probability = square_px, square_probability
+
+    def draw(self, split: Split, objects: Tensor, generator: torch.Generator) -> Pairs:
+        pairs = super().draw(split, objects, generator)
+        square = self.squares(len(objects), generator).to(self.device)
+        return replace(pairs, x1=pairs.x1.maximum(square), x2=pairs.x2.maximum(square))
+
+    def squares(self, n: int, generator: torch.Generator) -> Tensor:
+        """n pictures (n, 1, H, W): a white square wholly inside, or nothing."""
+        _, height, width = self.image_shape
+        side = self.square_px
+        top = torch.randint(height - side + 1, (n, 1, 1, 1), generator=generator)
+        left = torch.randint(width - side + 1, (n, 1, 1, 1), generator=generator)
+        present = torch.rand(n, 1, 1, 1, generator=generator) < self.square_probability
+        rows, columns = torch.arange(height)[:, None], torch.arange(width)
+        inside = (rows >= top) & (rows < top + side) & (columns >= left) & (columns < left + side)
+        return (inside & present).float()

@@ -1,0 +1,132 @@
+"""Brain MRI: mid-coronal T1 slices whose brain, and nothing else, changes contrast.
+
+The contrast group Aff(R) acts on a pixel through its logit, x ↦ σ(a·logit(x) + b), on brain pixels
+only (`jin2024`, section 4.3). Both images of a pair are contrasts of the same slice by random
+elements h1, h2, and g = h2 h1⁻¹. Before the logit, pixels are clamped to [0.01, 0.99]. The paper
+draws 100 contrasts per slice once; here every batch draws fresh ones.
+"""
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lga.datasets.base import OrbitDataset, Split, split_objects
+from lga.groups import Affine
+from lga.pairs import Pairs
+
+CLAMP = 0.01
+TEST_SHARE = 233 / 1113
+STAND_IN = "synthetic brains from the ICBM152 template (stand-in for the Human Connectome Project)"
+
+
+class BrainMRI(OrbitDataset):
+    """Pairs of contrasts of one slice.
+
+    Args:
+        slices: (n, 1, H, W) in [0, 1].
+        masks: (n, 1, H, W), bool, True on the brain.
+        source: what the slices are.
+        is_stand_in: whether they stand in for real ones.
+        sigma: standard deviation of log a and of b; 0.5 where the paper's "N(0, 0.25)" is a
+            variance.
+    """
+
+    name = "brain_mri"
+    group = Affine()
+    image_shape = (1, 128, 128)
+    sources = ("a folder of T1 and brain mask NIfTI pairs", STAND_IN)
+
+    def __init__(
+        self, slices: Tensor, masks: Tensor, source: str, is_stand_in: bool, *, sigma: float = 0.5
+    ) -> None:
+        self.slices, self.masks = slices, masks
+        self.source, self.is_stand_in = source, is_stand_in
+        self.group = Affine(sigma)
+        self.objects = split_objects(len(slices), TEST_SHARE)
+        if not len(self.objects["train"]):
+            raise ValueError(f"{len(slices)} subjects are too few for train, validation and test")
+
+    def to(self, device: torch.device | str) -> Self:
+        self.device = torch.device(device)
+        self.slices, self.masks = self.slices.to(self.device), self.masks.to(self.device)
+        return self
+
+    def size(self, split: Split) -> int:
+        return len(self.objects[split])
+
+    def draw(self, split: Split, objects: Tensor, generator: torch.Generator) -> Pairs:
+        h1, h2 = self.group.sample(2 * len(objects), generator).to(self.device).chunk(2)
+        subject = self.objects[split][objects].to(self.device)
+        slices, masks = self.slices[subject], self.masks[subject]
+        x1, x2 = (self.contrast(h, slices, masks) for h in (h1, h2))
+        return Pairs(x1, x2, self.group.compose(h2, self.group.inverse(h1)))
+
+    def contrast(self, h: Tensor, slices: Tensor, masks: Tensor) -> Tensor:
+        """h·x: σ(a·logit(x) + b) where the mask is True, x elsewhere."""
+        ink = slices.clamp(CLAMP, 1 - CLAMP).logit()
+        moved = self.group.act(h, ink.flatten(1)[..., None]).view_as(ink).sigmoid()
+        return torch.where(masks, moved, slices)
+
+    @classmethod
+    def real(cls, data_root: Path, **options) -> Self:
+        """Every subject's folder below `data_root/brain` (see `read_slice`).
+
+        Raises:
+            FileNotFoundError: without any subject.
+            ValueError, FileNotFoundError: for a subject that cannot be read, naming the file.
+        """
+        from lga.datasets.coronal import read_slice
+
+        folders = subject_folders(data_root)
+        if not folders:
+            raise FileNotFoundError(
+                f"{Path(data_root) / 'brain'} holds no subjects; {cls.how_to_prepare(data_root)}"
+            )
+        slices, masks = (np.stack(parts) for parts in zip(*map(read_slice, folders), strict=True))
+        named = f"{len(folders)} NIfTI subjects ({folders[0].name}, …)"
+        return cls(
+            torch.from_numpy(slices).float()[:, None],
+            torch.from_numpy(masks)[:, None],
+            named,
+            is_stand_in=False,
+            **options,
+        )
+
+    @classmethod
+    def stand_in(cls, *, subjects: int = 1113, **options) -> Self:
+        """Synthetic subjects (see `phantom.synthesize`)."""
+        from lga.datasets.phantom import synthesize
+
+        slices, masks = synthesize(subjects)
+        return cls(slices, masks, STAND_IN, is_stand_in=True, **options)
+
+    @staticmethod
+    def has_real(data_root: Path) -> bool:
+        """Whether there is any subject."""
+        return bool(subject_folders(data_root))
+
+    @classmethod
+    def how_to_prepare(cls, data_root: Path) -> str:
+        return (
+            f"put one folder per subject, with T1w.nii.gz and brainmask.nii.gz, into "
+            f"{Path(data_root) / 'brain'}"
+        )
+
+    @classmethod
+    def prepare(cls, data_root: Path) -> None:
+        """Reads every subject once, so that what is missing is named now."""
+        from lga.datasets.coronal import read_slice
+
+        if not cls.has_real(data_root):
+            raise FileNotFoundError(f"no subjects: {cls.how_to_prepare(data_root)}")
+        for folder in subject_folders(data_root):
+            read_slice(folder)
+            print(f"{folder.name}: T1 and brain mask read", flush=True)
+
+
+def subject_folders(data_root: Path) -> list[Path]:
+    """The folders directly below `data_root/brain`."""
+    return sorted(path for path in (Path(data_root) / "brain").glob("*") if path.is_dir())

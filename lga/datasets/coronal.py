@@ -1,0 +1,120 @@
+"""Mid-coronal slices of T1 volumes, found in world coordinates whatever way the voxels run."""
+
+from pathlib import Path
+
+import numpy as np
+
+SIDE = 128
+FIELD_OF_VIEW_MM = 220.0
+
+# The first pattern that matches counts: the Human Connectome Project's names, then plain ones.
+T1_PATTERNS = ("T1w_restore.nii.gz", "T1w_restore*.nii.gz", "T1w.nii.gz", "T1w*.nii*")
+MASK_PATTERNS = ("brainmask_fs.nii.gz", "brainmask_fs*.nii.gz", "brainmask.nii.gz", "*mask*.nii*")
+
+
+def sample_coronal(
+    volume: np.ndarray,
+    affine: np.ndarray,
+    centre_mm: np.ndarray,
+    field_of_view_mm: float,
+    side: int,
+    order: int = 1,
+) -> np.ndarray:
+    """A square coronal slice (side, side) of a volume, by interpolation at world coordinates.
+
+    Args:
+        volume: (I, J, K).
+        affine: (4, 4), voxel indices to world millimetres: x to the right, y to the front, z up.
+        centre_mm: (3,), the slice's centre; its y is the slice's plane.
+        field_of_view_mm: side of the square.
+        side: pixels of a side.
+        order: 1 interpolates linearly, 0 takes the nearest voxel.
+
+    Returns:
+        The slice with z upwards (row 0 is the top) and x to the right; 0 outside the volume.
+    """
+    from scipy.ndimage import map_coordinates
+
+    offset = ((np.arange(side) + 0.5) / side - 0.5) * field_of_view_mm
+    z, x = np.meshgrid(-offset, offset, indexing="ij")
+    world = np.stack([centre_mm[0] + x, np.full_like(x, centre_mm[1]), centre_mm[2] + z])
+    inverse = np.linalg.inv(affine)
+    voxels = np.tensordot(inverse[:3, :3], world, 1) + inverse[:3, 3, None, None]
+    return map_coordinates(volume, voxels, order=order, mode="constant", cval=0.0)
+
+
+def read_slice(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """A subject's mid-coronal T1 slice and brain mask.
+
+    The slice lies in the middle of the brain's extent from front to back. Intensities are scaled
+    so that the 0.5th and 99.5th percentiles of the brain become 0 and 1, and clipped.
+
+    Args:
+        folder: a subject's folder; the two files may lie deeper.
+
+    Returns:
+        The slice (SIDE, SIDE) in [0, 1] and the mask (SIDE, SIDE), bool.
+
+    Raises:
+        FileNotFoundError: when the T1 volume or the mask is missing.
+        ValueError: when a file is damaged or not three-dimensional, or when the mask is empty or
+            lies outside the volume.
+    """
+    t1_path, mask_path = find(folder, T1_PATTERNS, "T1"), find(folder, MASK_PATTERNS, "brain mask")
+    (volume, affine), (mask, mask_affine) = read_volume(t1_path), read_volume(mask_path)
+    inside = np.argwhere(mask > 0.5)
+    if not len(inside):
+        raise ValueError(f"{mask_path} marks no brain")
+    world = inside @ mask_affine[:3, :3].T + mask_affine[:3, 3]
+    centre_mm = (world.min(0) + world.max(0)) / 2
+
+    voxels = np.rint((world - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T).astype(int)
+    within = ((voxels >= 0) & (voxels < volume.shape)).all(1)
+    if within.mean() < 0.9:
+        raise ValueError(
+            f"{mask_path} does not lie on {t1_path}: {within.mean():.0%} of the brain is inside "
+            "the volume; are the axes of one of them swapped?"
+        )
+    low, high = np.percentile(volume[tuple(voxels[within].T)], [0.5, 99.5])
+    if not high > low:
+        raise ValueError(f"{t1_path} is constant inside the brain")
+    # Scaled first: outside the volume the slice is 0, which must mean black.
+    scaled = np.clip((volume - low) / (high - low), 0, 1)
+    t1 = sample_coronal(scaled, affine, centre_mm, FIELD_OF_VIEW_MM, SIDE)
+    brain = sample_coronal(mask, mask_affine, centre_mm, FIELD_OF_VIEW_MM, SIDE, order=0) > 0.5
+    return t1, brain
+
+
+def find(folder: Path, patterns: tuple[str, ...], what: str) -> Path:
+    """The file below a folder that matches the first pattern with a match."""
+    for pattern in patterns:
+        if found := sorted(folder.rglob(pattern)):
+            return found[0]
+    raise FileNotFoundError(f"{folder} holds no {what} volume ({', '.join(patterns)})")
+
+
+def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """A NIfTI volume (I, J, K) and its affine (4, 4).
+
+    Raises:
+        ImportError: without nibabel.
+        ValueError: when the file is damaged, has other than three axes, or has no usable affine.
+    """
+    try:
+        import nibabel
+    except ImportError as error:
+        raise ImportError("NIfTI needs nibabel: uv pip install -e '.[brain]'") from error
+    try:
+        image = nibabel.load(path)
+        volume = np.squeeze(image.get_fdata(dtype=np.float32))
+    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
+        raise ValueError(
+            f"{path} is damaged or no NIfTI ({error}); fetch it again from its source"
+        ) from error
+    if volume.ndim != 3:
+        raise ValueError(f"{path} has shape {volume.shape}; a T1 volume has three axes")
+    if not np.isfinite(volume).all():
+        raise ValueError(f"{path} holds values that are not finite")
+    if abs(np.linalg.det(image.affine[:3, :3])) < 1e-6:
+        raise ValueError(f"{path} has no usable affine (voxels to millimetres)")
+    return volume, image.affine

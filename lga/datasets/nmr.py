@@ -1,0 +1,271 @@
+"""NMR: objects on a turntable, 24 views each (Kato et al. 2018; `jin2024`, section 4.4).
+
+g = (j − i) mod 24 turns view i into view j, an element of C_24. View i stands at azimuth −15°·i,
+which is the object turned by +15°·i about the vertical in front of a camera at azimuth 0
+(`cameras.TURNTABLE`); pictures are 64×64 on white.
+
+Real data lie in `data_root/nmr` in the packing of SoftRas: `<class>_{train,val,test}_images.npz`,
+each uint8 (N, 24, 4, 64, 64). `prepare` makes such files from the other public packing
+(`NMR_Dataset.zip`, or the folder it unpacks to) and from any folder of meshes.
+"""
+
+import io
+import json
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lga.cameras import TURNTABLE
+from lga.datasets.base import Split, split_objects
+from lga.datasets.files import cached, write_npz
+from lga.datasets.stored import StoredOrbits
+from lga.groups import SO3, Cyclic
+
+VIEWS = 24
+STAND_IN = "procedural objects (stand-in for NMR)"
+FILE_SPLITS: dict[str, Split] = {"train": "train", "val": "validation", "test": "test"}
+
+
+class NMR(StoredOrbits):
+    """Pairs of views of one object.
+
+    Args:
+        views: uint8 (n, 24, 4, 64, 64) of each split, RGBA.
+        source: what the objects are.
+        is_stand_in: whether they stand in for the ShapeNet renderings.
+    """
+
+    name = "nmr"
+    group = Cyclic(VIEWS)
+    image_shape = (3, 64, 64)
+    camera = TURNTABLE
+    sources = ("Kato et al.'s renderings of ShapeNet, or rendered meshes", STAND_IN)
+
+    def __init__(self, views: dict[Split, Tensor], source: str, is_stand_in: bool) -> None:
+        counts = {split: len(part) for split, part in views.items()}
+        ends = np.cumsum(list(counts.values())).tolist()
+        n = ends[-1]
+        objects = np.repeat(np.arange(n), VIEWS)
+        elements = self.group.element(torch.arange(VIEWS)).repeat(n, 1, 1)
+        splits = {
+            split: range(end - counts[split], end) for split, end in zip(views, ends, strict=True)
+        }
+        images = torch.cat(list(views.values())).flatten(0, 1)
+        super().__init__(images, elements, objects, self.group, splits)
+        self.image_shape = (3, *images.shape[2:])
+        self.source, self.is_stand_in = source, is_stand_in
+
+    def show(self, index: Tensor) -> Tensor:
+        rgba = super().show(index)
+        color, alpha = rgba[:, :3], rgba[:, 3:]
+        return color * alpha + (1 - alpha)
+
+    @classmethod
+    def real(cls, data_root: Path, *, categories: str = "all", **options) -> Self:
+        """The packed files of `data_root/nmr`, or of some classes ("car,chair") of them.
+
+        Raises:
+            FileNotFoundError: without a packed file, or for a class that has none.
+            ValueError: for a damaged file or one without 24 views, naming it.
+        """
+        folder = packed_folder(data_root)
+        known = sorted({p.name.rsplit("_", 2)[0] for p in folder.glob("*_train_images.npz")})
+        wanted = known if categories == "all" else categories.split(",")
+        views: dict[Split, list[Tensor]] = {split: [] for split in FILE_SPLITS.values()}
+        for category in wanted:
+            for name, split in FILE_SPLITS.items():
+                path = folder / f"{category}_{name}_images.npz"
+                views[split].append(torch.from_numpy(read_packed(path, data_root)))
+        if not wanted:
+            raise FileNotFoundError(
+                f"{folder} holds no packed files; {cls.how_to_prepare(data_root)}"
+            )
+        note = folder / "source.json"
+        source = json.loads(note.read_text())["source"] if note.is_file() else "NMR (ShapeNet)"
+        packed = {split: torch.cat(parts) for split, parts in views.items()}
+        return cls(packed, source, is_stand_in=False, **options)
+
+    @classmethod
+    def stand_in(cls, *, objects: int = 600, **options) -> Self:
+        """Composed solids of six classes, rendered once and kept in `data/stand-in`."""
+
+        def make() -> dict[str, np.ndarray]:
+            from lga.datasets.render import render
+            from lga.datasets.shapes import CLASSES
+
+            makers = list(CLASSES.values())
+            print(f"rendering {objects} procedural objects, {VIEWS} views each", flush=True)
+            return {"views": np.stack([
+                render(makers[k % len(makers)](np.random.default_rng([1, k])), turntable(),
+                       TURNTABLE, lamp_turns=True)
+                for k in range(objects)
+            ])}  # fmt: skip
+
+        views = torch.from_numpy(cached(f"nmr-{objects}", make)["views"])
+        splits = split_objects(objects, test_share=0.2)
+        return cls({s: views[index] for s, index in splits.items()}, STAND_IN, True, **options)
+
+    @staticmethod
+    def has_real(data_root: Path) -> bool:
+        """Whether there is any packed file."""
+        return any(packed_folder(data_root).glob("*_train_images.npz"))
+
+    @classmethod
+    def how_to_prepare(cls, data_root: Path) -> str:
+        return (
+            f"put SoftRas' <class>_<split>_images.npz into {packed_folder(data_root)}, or "
+            f"NMR_Dataset.zip into {data_root} and: lga data prepare nmr --data-root {data_root}; "
+            "or add --meshes DIR to render your own"
+        )
+
+    @classmethod
+    def prepare(
+        cls, data_root: Path, *, meshes: Path | None = None, only: str = "*", title: str = ""
+    ) -> None:
+        """Packs `NMR_Dataset.zip` or its folder, or renders meshes in the same layout.
+
+        Args:
+            data_root: gets `nmr/`.
+            meshes: a folder of meshes (see `render.find_meshes`), upright along y.
+            only: which mesh names to take, as a file name pattern.
+            title: what the meshes are, for the tables.
+        """
+        if meshes is not None:
+            pack_meshes(Path(data_root), Path(meshes), only, title)
+        else:
+            pack_public(Path(data_root))
+
+
+def packed_folder(data_root: Path) -> Path:
+    return Path(data_root) / "nmr"
+
+
+def turntable() -> np.ndarray:
+    """The object's rotations (24, 3, 3) that show view 0 … 23."""
+    angle_rad = 2 * np.pi / VIEWS * torch.arange(VIEWS)
+    return SO3().rotation(torch.tensor([[0.0, 1.0, 0.0]]), angle_rad).double().numpy()
+
+
+def read_packed(path: Path, data_root: Path) -> np.ndarray:
+    """uint8 (N, 24, 4, 64, 64) of a packed file.
+
+    Raises:
+        FileNotFoundError, ValueError: naming the file, what was expected and how to mend it.
+    """
+    mend = NMR.how_to_prepare(data_root)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; {mend}")
+    try:
+        with np.load(path) as packed:
+            views = packed[packed.files[0]]
+    except (OSError, EOFError, ValueError, IndexError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged ({error}); {mend}") from error
+    if views.ndim != 5 or views.shape[1:3] != (VIEWS, 4) or views.dtype != np.uint8:
+        raise ValueError(
+            f"{path} holds {views.dtype} {views.shape}; expected uint8 (N, {VIEWS}, 4, 64, 64): "
+            f"{VIEWS} RGBA views of every object; {mend}"
+        )
+    return views
+
+
+def pack_meshes(data_root: Path, meshes: Path, only: str, title: str) -> None:
+    """Renders a folder of meshes; 7 : 1 : 2 of each class's objects for train, val and test."""
+    from lga.datasets.render import find_meshes, render_all
+
+    found, wrong = find_meshes(meshes, only)
+    folder = packed_folder(data_root)
+    views: dict[str, list[np.ndarray]] = {}
+    parts = folder / ".parts"
+    for mesh, pictures, reason in render_all(found, lambda _: turntable(), TURNTABLE, True, parts):
+        if pictures is None:
+            wrong.append(reason)
+        else:
+            views.setdefault(mesh.category, []).append(pictures)
+    for category, stack in views.items():
+        if len(stack) < 3:
+            wrong.append(f"class {category} has {len(stack)} objects; three splits need three")
+            continue
+        splits = split_objects(len(stack), test_share=0.2)
+        for name, split in FILE_SPLITS.items():
+            picked = np.stack([stack[k] for k in splits[split].tolist()])
+            write_npz(folder / f"{category}_{name}_images.npz", images=picked)
+    count = sum(map(len, views.values()))
+    source = f"{title or f'meshes of {meshes.name}'}: {count} objects, turntable views"
+    (folder / "source.json").write_text(json.dumps({"source": source, "skipped": wrong}, indent=2))
+    for line in wrong:
+        print(f"skipped: {line}", flush=True)
+    print(f"{count} objects of {len(views)} classes in {folder}", flush=True)
+
+
+def pack_public(data_root: Path) -> None:
+    """Packs the renderings that come with Differentiable Volumetric Rendering.
+
+    `<class>/softras_{train,val,test}.lst` name the objects, `<class>/<object>/image/0000.png` to
+    `0023.png` are their views; in a folder or inside the zip.
+
+    Raises:
+        FileNotFoundError: when neither is there, or a view is missing.
+        ValueError: when the zip is truncated.
+    """
+    archive, unpacked = data_root / "NMR_Dataset.zip", data_root / "NMR_Dataset"
+    if unpacked.is_dir():
+        pack_listing(
+            data_root,
+            sorted(str(p.relative_to(unpacked)) for p in unpacked.glob("*/softras_*.lst")),
+            lambda name: (unpacked / name).read_bytes(),
+            str(unpacked),
+        )
+    elif archive.is_file():
+        try:
+            with zipfile.ZipFile(archive) as packed:
+                members = {n.removeprefix("NMR_Dataset/"): n for n in packed.namelist()}
+                lists = sorted(n for n in members if n.endswith(".lst") and "/softras_" in n)
+                pack_listing(data_root, lists, lambda n: packed.read(members[n]), str(archive))
+        except zipfile.BadZipFile as error:
+            raise ValueError(
+                f"{archive} is truncated or no zip ({error}); fetch it again"
+            ) from error
+    else:
+        raise FileNotFoundError(f"{archive} is missing; {NMR.how_to_prepare(data_root)}")
+
+
+def pack_listing(
+    data_root: Path, lists: list[str], read: Callable[[str], bytes], where: str
+) -> None:
+    """Packs every list of objects; finished files are not made again."""
+    from tqdm import tqdm
+
+    quiet = 0.2 if sys.stderr.isatty() else 10
+    for name in lists:
+        category, file = name.split("/")
+        split = file.removeprefix("softras_").removesuffix(".lst")
+        packed = packed_folder(data_root) / f"{category}_{split}_images.npz"
+        if packed.exists():
+            continue
+        objects = read(name).decode().split()
+        views = np.empty((len(objects), VIEWS, 4, 64, 64), np.uint8)
+        for k, item in enumerate(
+            tqdm(objects, desc=f"{category} {split}", unit="object", mininterval=quiet)
+        ):
+            for view, picture in enumerate(read_views(read, f"{category}/{item}", where)):
+                views[k, view] = picture
+        write_npz(packed, images=views)
+
+
+def read_views(read: Callable[[str], bytes], item: str, where: str) -> Iterator[np.ndarray]:
+    """The 24 views of an object as RGBA uint8 (4, 64, 64)."""
+    from PIL import Image
+
+    for view in range(VIEWS):
+        name = f"{item}/image/{view:04d}.png"
+        try:
+            picture = Image.open(io.BytesIO(read(name))).convert("RGBA").resize((64, 64))
+        except (KeyError, OSError) as error:
+            raise FileNotFoundError(f"{where} lacks view {name} ({error})") from error
+        yield np.asarray(picture).transpose(2, 0, 1)

@@ -1,0 +1,219 @@
+"""Plane in the sky: an aircraft turns in space, the sky behind it does not.
+
+Each aircraft is seen under 100 uniform rotations R ∈ SO(3) before one sky crop of its own; a pair
+is two of its pictures and g = R2 R1ᵀ (`jin2024`, section 4.5). The camera looks straight ahead
+(`cameras.FLIGHT`), the lamp stands still. The authors never released their renders.
+
+Foreground and alpha are stored once per picture and the sky once per aircraft; pictures are
+composited on the device when they are drawn. `prepare` renders any folder of meshes over any folder
+of photographs into `data_root/plane_in_the_sky`.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lga.cameras import FLIGHT
+from lga.datasets.files import cached, write_npz
+from lga.datasets.stored import StoredOrbits
+from lga.groups import SO3
+
+ROTATIONS = 100
+SIDE = 64
+STAND_IN = "procedural aircraft over procedural skies (stand-in for ShapeNet over SWIMSEG)"
+PHOTOGRAPHS = (".jpg", ".jpeg", ".png")
+
+
+class PlaneInTheSky(StoredOrbits):
+    """Pairs of pictures of one aircraft before one sky; a fifth of the aircraft is for test.
+
+    Args:
+        foreground: uint8 (n, r, 4, 64, 64), RGBA.
+        rotations: (n, r, 3, 3).
+        skies: uint8 (n, 3, 64, 64).
+        source: what the aircraft and skies are.
+        is_stand_in: whether they stand in for ShapeNet and SWIMSEG.
+    """
+
+    name = "plane_in_the_sky"
+    group = SO3()
+    image_shape = (3, SIDE, SIDE)
+    camera = FLIGHT
+    sources = ("rendered meshes over sky photographs", STAND_IN)
+
+    def __init__(
+        self, foreground: Tensor, rotations: Tensor, skies: Tensor, source: str, is_stand_in: bool
+    ) -> None:
+        n, r = foreground.shape[:2]
+        owner = np.repeat(np.arange(n), r)
+        super().__init__(foreground.flatten(0, 1), rotations.flatten(0, 1), owner, self.group)
+        self.image_shape = (3, *foreground.shape[3:])
+        self.skies, self.pictures_per_aircraft = skies, r
+        self.source, self.is_stand_in = source, is_stand_in
+
+    def to(self, device: torch.device | str) -> Self:
+        self.skies = self.skies.to(device)
+        return super().to(device)
+
+    def show(self, index: Tensor) -> Tensor:
+        rgba = super().show(index)
+        sky = self.skies[index.to(self.device) // self.pictures_per_aircraft].float() / 255
+        color, alpha = rgba[:, :3], rgba[:, 3:]
+        return color * alpha + sky * (1 - alpha)
+
+    @classmethod
+    def real(cls, data_root: Path, **options) -> Self:
+        """What `prepare` rendered.
+
+        Raises:
+            FileNotFoundError, ValueError: for a missing or damaged file, with the mending command.
+        """
+        path = packed_file(data_root)
+        mend = cls.how_to_prepare(data_root)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing; {mend}")
+        try:
+            with np.load(path) as packed:
+                arrays = [torch.from_numpy(packed[k]) for k in ("foreground", "rotations", "skies")]
+                source = str(packed["source"])
+        except (OSError, EOFError, KeyError, ValueError) as error:
+            raise ValueError(f"{path} is damaged ({error}); {mend}") from error
+        return cls(*arrays, source, is_stand_in=False, **options)
+
+    @classmethod
+    def stand_in(cls, *, objects: int = 200, views: int = ROTATIONS, **options) -> Self:
+        """Procedural aircraft and skies, rendered once and kept in `data/stand-in`."""
+
+        def make() -> dict[str, np.ndarray]:
+            from lga.datasets.render import render
+            from lga.datasets.shapes import aircraft, sky
+
+            print(f"rendering {objects} procedural aircraft, {views} pictures each", flush=True)
+            rotations = np.stack([seeded_rotations(str(k), views) for k in range(objects)])
+            randoms = [np.random.default_rng([2, k]) for k in range(objects)]
+            foreground = [
+                render(aircraft(r), turns, FLIGHT)
+                for r, turns in zip(randoms, rotations, strict=True)
+            ]
+            return {"foreground": np.stack(foreground), "rotations": rotations,
+                    "skies": np.stack([sky(r, SIDE) for r in randoms])}  # fmt: skip
+
+        arrays = cached(f"plane_in_the_sky-{objects}-{views}", make)
+        tensors = [torch.from_numpy(arrays[k]) for k in ("foreground", "rotations", "skies")]
+        return cls(*tensors, STAND_IN, True, **options)
+
+    @staticmethod
+    def has_real(data_root: Path) -> bool:
+        """Whether `prepare` has been here."""
+        return packed_file(data_root).is_file()
+
+    @classmethod
+    def how_to_prepare(cls, data_root: Path) -> str:
+        return (
+            f"render them: lga data prepare plane_in_the_sky --data-root {data_root} "
+            "--meshes DIR --sky DIR"
+        )
+
+    @classmethod
+    def prepare(
+        cls,
+        data_root: Path,
+        *,
+        meshes: Path | None = None,
+        sky: Path | None = None,
+        only: str = "*",
+        title: str = "",
+    ) -> None:
+        """Renders aircraft meshes under random rotations, each with a crop of a random photograph.
+
+        Args:
+            data_root: gets `plane_in_the_sky/`.
+            meshes: a folder of meshes (see `render.find_meshes`).
+            sky: a folder of photographs of at least 64×64 pixels.
+            only: which mesh names to take, as a file name pattern.
+            title: what meshes and skies are, for the tables.
+        """
+        from lga.datasets.render import find_meshes, render_all
+
+        if meshes is None or sky is None:
+            raise ValueError("planes need --meshes DIR and --sky DIR")
+        found, wrong = find_meshes(Path(meshes), only)
+        crops, small = sky_crops(Path(sky), len(found))
+        folder = packed_file(data_root).parent
+        foreground, rotations, skies = [], [], []
+        turns = {mesh: seeded_rotations(mesh.name, ROTATIONS) for mesh in found}
+        done = render_all(found, turns.__getitem__, FLIGHT, False, folder / ".parts")
+        for (mesh, pictures, reason), crop in zip(done, crops, strict=True):
+            if pictures is None:
+                wrong.append(reason)
+                continue
+            foreground.append(pictures)
+            rotations.append(turns[mesh])
+            skies.append(crop)
+        if not foreground:
+            raise ValueError(
+                f"none of {len(found)} meshes could be rendered; the first: {wrong[0]}"
+            )
+        named = title or f"meshes of {Path(meshes).name} over photographs of {Path(sky).name}"
+        source = f"{named}: {len(foreground)} aircraft"
+        write_npz(
+            packed_file(data_root), foreground=np.stack(foreground), rotations=np.stack(rotations),
+            skies=np.stack(skies), source=np.array(source),
+        )  # fmt: skip
+        (folder / "skipped.json").write_text(json.dumps(wrong + small, indent=2))
+        for line in wrong + small:
+            print(f"skipped: {line}", flush=True)
+        print(f"{source} in {folder}", flush=True)
+
+
+def packed_file(data_root: Path) -> Path:
+    return Path(data_root) / "plane_in_the_sky" / "planes.npz"
+
+
+def seeded_rotations(name: str, n: int) -> np.ndarray:
+    """n uniform rotations (n, 3, 3), float32, that a name decides."""
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7])
+    return SO3().sample(n, torch.Generator().manual_seed(seed)).numpy()
+
+
+def sky_crops(folder: Path, n: int, seed: int = 0) -> tuple[np.ndarray, list[str]]:
+    """n random crops uint8 (n, 3, 64, 64) of photographs, and a line for each unfit photograph.
+
+    Photographs serve in random order, and again when there are fewer than n.
+
+    Raises:
+        FileNotFoundError: when none is there or large enough.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    r = np.random.default_rng(seed)
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PHOTOGRAPHS)
+    crops: list[np.ndarray] = []
+    unfit: dict[Path, str] = {}
+    while len(crops) < n:
+        usable = [path for path in paths if path not in unfit]
+        if not usable:
+            raise FileNotFoundError(
+                f"{folder} holds no photograph of at least {SIDE}×{SIDE} pixels "
+                f"({len(unfit)} unfit ones)"
+            )
+        for path in r.permutation(np.array(usable, dtype=object))[: n - len(crops)]:
+            try:
+                photograph = np.asarray(Image.open(path).convert("RGB"))
+            except (UnidentifiedImageError, OSError) as error:
+                unfit[path] = f"{path.name} cannot be read ({error})"
+                continue
+            height, width = photograph.shape[:2]
+            if min(height, width) < SIDE:
+                unfit[path] = (
+                    f"{path.name} is {width}×{height}, smaller than the crop of {SIDE}×{SIDE}"
+                )
+                continue
+            top, left = r.integers(height - SIDE + 1), r.integers(width - SIDE + 1)
+            crops.append(photograph[top : top + SIDE, left : left + SIDE].transpose(2, 0, 1))
+    return np.stack(crops), list(unfit.values())

@@ -6,6 +6,8 @@ CORES ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
 PROFILE ?= quick
 SYSTEMS ?= jin2024,swarnali2025
 DATASETS ?= all
+# Tests and notebooks run one per core, each on one thread.
+SHARED := OMP_NUM_THREADS=1 PYTEST_ADDOPTS="-n $(CORES) --dist loadfile"
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -29,8 +31,8 @@ reproduce: setup ## run the notebooks on the stand-ins, end with the tables (SYS
 .PHONY: test
 test: setup ## lint, unit tests, a small grid, and nbval on the notebooks
 	$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
-	$(BIN)/pytest --quiet --durations 5
-	$(BIN)/pytest --quiet --nbval-lax --nbval-current-env --nbval-cell-timeout 900 notebooks
+	$(SHARED) $(BIN)/pytest --quiet --durations 5 tests
+	$(SHARED) $(BIN)/pytest --quiet --nbval-lax --nbval-current-env --nbval-cell-timeout 900 notebooks
 
 .PHONY: lint
 lint: setup ## format the code and fix what ruff can
@@ -38,7 +40,7 @@ lint: setup ## format the code and fix what ruff can
 
 .PHONY: notebooks
 notebooks: setup ## execute the committed notebooks again and strip what changes from run to run
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	OMP_NUM_THREADS=1 $(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
 	$(BIN)/nbstripout --keep-output --keep-count --extra-keys \
 		"metadata.papermill metadata.widgets metadata.language_info.version cell.metadata.papermill cell.metadata.execution" notebooks/*.ipynb
 

@@ -178,7 +178,7 @@ def reproduce(
     command = [
         sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--nolock",
         "--cores", str(cores or os.cpu_count()), "--executor", executor, "--keep-going",
-        "--rerun-triggers", "mtime", "--rerun-incomplete", "--quiet", "host", "reason",
+        "--rerun-triggers", "mtime", "--rerun-incomplete", "--quiet", "host", "reason", "rules",
     ]  # fmt: skip
     if torch.cuda.is_available():
         command += ["--resources", f"gpu={torch.cuda.device_count()}"]

@@ -57,10 +57,10 @@ def image_grid(
 
 @torch.no_grad()
 def pairs(system: System, batch: Pairs) -> Figure:
-    """x1, the true x2, the painted x̂2 with its PSNR, and the error |x̂2 − x2|."""
+    """x1, the true x2, the painted x̂2, and the error |x̂2 − x2| over its PSNR."""
     painted = system.transform(batch.x1, batch.g).clamp(0, 1)
-    rows = [batch.x1, batch.x2, (painted - batch.x2).abs(), painted]
-    labels = ["x₁", "x₂ = g·x₁", "|x̂₂ − x₂|", "x̂₂"]
+    rows = [batch.x1, batch.x2, painted, (painted - batch.x2).abs()]
+    labels = ["x₁", "x₂ = g·x₁", "x̂₂", "|x̂₂ − x₂|"]
     return image_grid(rows, labels, psnr_db(painted, batch.x2))
 
 
@@ -80,7 +80,7 @@ def orbit(system: System, x: Tensor, path: Tensor) -> Figure:
     rows = [system.transform(image.expand(len(path), -1, -1, -1), path) for image in x]
     return image_grid(
         [torch.cat([image[None], row]) for image, row in zip(x, rows, strict=True)],
-        ["x, then D(g·E(x))"] + [""] * (len(x) - 1),
+        ["x, then D(g·E(x))", *[""] * (len(x) - 1)],
     )
 
 

@@ -276,11 +276,13 @@ DECIMALS = {"psnr_db": 2, "ssim": 3, "ssim_range255": 3, "lpips": 3}
 HEADINGS = {"psnr_db": "PSNR (dB)", "ssim": "SSIM", "ssim_range255": "SSIM₂₅₅", "lpips": "LPIPS"}
 CONTROLS = ("mean_image", "copy_input")
 
+PUBLISHED_METRICS = ("psnr_db", "ssim", "lpips")
+
 NOTE = """\
-Mean ± standard deviation over seeds (*n* runs), published figures in brackets. SSIM is measured
-with data range 1; SSIM₂₅₅ repeats it with data range 255 on images in [0, 1], which the published
-SSIM of hwang2023 and jin2024 fits and which reads near 1 for almost any copy: compare it only
-with itself. An empty cell was not run; – marks a system that does not apply.
+Mean ± standard deviation over seeds, beside the published figures. SSIM is measured with data range
+1; SSIM₂₅₅ repeats it with data range 255 on images in [0, 1], which the published SSIM of hwang2023
+and jin2024 fits and which reads near 1 for almost any copy: compare it only with itself. An empty
+cell was not run.
 """
 
 
@@ -318,7 +320,8 @@ def table(name: str, profile: str, results: Path | str | None = None):
             for metric in METRICS[name]:
                 values = [r[metric] for r in runs if r.get(metric) is not None]
                 mean, deviation = mean_and_deviation(values)
-                row[f"{dataset}_{metric}_published"] = cells.get(label, {}).get(metric)
+                if metric in PUBLISHED_METRICS:
+                    row[f"{dataset}_{metric}_published"] = cells.get(label, {}).get(metric)
                 row[f"{dataset}_{metric}_mean"] = mean
                 row[f"{dataset}_{metric}_sd"] = deviation
             row[f"{dataset}_seeds"] = len(runs)
@@ -338,41 +341,36 @@ def mean_and_deviation(values: list[float]) -> tuple[float | None, float | None]
 
 
 def table_markdown(name: str, profile: str, results: Path | str | None = None) -> str:
-    """The table for people: one block of columns per dataset, its source in a line below."""
+    """The table for people: a block per dataset, under its name and the source of its data."""
     frame = table(name, profile, results)
-    datasets = TABLES[name]
-    columns = [(d, m) for d in datasets for m in METRICS[name]]
-    stand_ins = [d for d in datasets if frame[f"{d}_source"].str.contains("stand-in").any()]
-    shown = {d: f"{d} (stand-in)" if d in stand_ins else d for d in datasets}
-    header = ["system", *(f"{shown[d]} {HEADINGS[m]}" for d, m in columns)]
-    rows = [[label, *(cell_text(row, d, m) for d, m in columns)] for label, row in frame.iterrows()]
-    sources = [
-        f"- {dataset}: {source}"
-        for dataset in datasets
-        for source in sorted(set(frame[f"{dataset}_source"]) - {""}) or ["not run"]
-    ]
+    blocks = [dataset_block(frame, name, dataset) for dataset in TABLES[name]]
     number = name.removeprefix("table_")
-    return "\n".join(
-        [f"# Table {number}, {profile} profile", "", markdown(header, rows), "", "Data:", *sources,
-         "", NOTE]
-    )  # fmt: skip
+    return "\n\n".join([f"# Table {number}, {profile} profile", *blocks, NOTE])
 
 
-def cell_text(row, dataset: str, metric: str) -> str:
-    """`24.13 ± 0.05 (n=3) [26.07]`; the published figure stands alone where nothing was run."""
-    digits = DECIMALS[metric]
-    mean, sd, published = (
-        row[f"{dataset}_{metric}_{part}"] for part in ("mean", "sd", "published")
-    )
-    parts = []
-    if not missing(mean):
-        parts.append(f"{mean:.{digits}f}")
-        if not missing(sd):
-            parts.append(f"± {sd:.{digits}f}")
-        parts.append(f"(n={row[f'{dataset}_seeds']})")
-    if not missing(published):
-        parts.append(f"[{published:.{digits}f}]")
-    return " ".join(parts)
+def dataset_block(frame, name: str, dataset: str) -> str:
+    """A dataset's rows: reproduced beside published, and the number of seeds."""
+    sources = "; ".join(sorted(set(frame[f"{dataset}_source"]) - {""}))
+    title = f"## {dataset}: {sources}" if sources else f"## {dataset}: not run"
+    metrics = METRICS[name]
+    header = ["system"]
+    for metric in metrics:
+        header.append(HEADINGS[metric])
+        if metric in PUBLISHED_METRICS:
+            header.append("published")
+    rows = []
+    for label, row in frame.iterrows():
+        cells = [label]
+        for metric in metrics:
+            mean, sd = (row[f"{dataset}_{metric}_{part}"] for part in ("mean", "sd"))
+            spread = "" if missing(sd) else f" ± {sd:.{DECIMALS[metric]}f}"
+            cells.append("" if missing(mean) else f"{mean:.{DECIMALS[metric]}f}{spread}")
+            if metric in PUBLISHED_METRICS:
+                published = row[f"{dataset}_{metric}_published"]
+                cells.append("" if missing(published) else f"{published:.{DECIMALS[metric]}f}")
+        if any(cells[1:]):
+            rows.append([*cells, row[f"{dataset}_seeds"] or ""])
+    return f"{title}\n\n{markdown([*header, 'seeds'], rows)}"
 
 
 def missing(value: float | None) -> bool:
@@ -384,6 +382,31 @@ def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     from tabulate import tabulate
 
     return tabulate(list(rows), list(header), tablefmt="pipe", disable_numparse=True)
+
+
+def controls(dataset: str, profile: str, results: Path | str | None = None):
+    """The runs of a dataset beside their controls, with what each lets move.
+
+    Controls are runs with overrides, kept under `results/controls/<name>/`.
+
+    Returns:
+        A pandas DataFrame, one row per run: control, system, seed, source, mask_fraction, psnr_db,
+        ssim, law_compatibility, law_compatibility_db.
+    """
+    import pandas
+
+    root = Path(results or RESULTS)
+    roots = {"as published": root}
+    roots |= {path.name: path for path in sorted((root / "controls").glob("*"))}
+    columns = ["system", "seed", "source", "mask_fraction", "psnr_db", "ssim",
+               "law_compatibility", "law_compatibility_db"]  # fmt: skip
+    rows = [
+        {"control": name} | {column: record.get(column) for column in columns}
+        for name, folder in roots.items()
+        for record in read_records(profile, folder)
+        if record["dataset"] == dataset
+    ]
+    return pandas.DataFrame(rows, columns=["control", *columns])
 
 
 def write_tables(profile: str, results: Path | str | None = None) -> list[Path]:

@@ -91,8 +91,12 @@ def test_tables_give_mean_deviation_seeds_and_source_beside_the_published(tmp_pa
     assert row["rotated_mnist_source"] == "MNIST" and row["blocked_mnist_seeds"] == 0
     assert frame.loc["winter2022", "rotated_mnist_ssim_published"] == 0.874
     text = results.table_markdown("table_1", "quick", tmp_path)
-    assert "21.00 ± 1.00 (n=3) [26.07]" in text and "19.00 (n=1)" in text
-    assert "blocked_mnist: not run" in text and "data range 255" in text
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert "## rotated_mnist: MNIST" in text
+    assert ["jin2024", "21.00 ± 1.00", "26.07", "0.900 ± 0.000", "1.000",
+            "0.990 ± 0.000", "3"] in cells  # fmt: skip
+    assert ["swarnali2025", "19.00", "", "0.900", "", "0.990", "1"] in cells
+    assert "## blocked_mnist: not run" in text and "data range\n1" in text
     paths = results.write_tables("quick", tmp_path)
     assert [p.name for p in paths] == ["table_1.md", "table_2.md"]
     assert paths[0].with_suffix(".csv").exists()
@@ -101,7 +105,8 @@ def test_tables_give_mean_deviation_seeds_and_source_beside_the_published(tmp_pa
 def test_tables_label_stand_ins_and_never_mix_sources_or_overrides(tmp_path):
     stand_in = "scikit-learn digits (stand-in for MNIST)"
     publish(tmp_path, record(source=stand_in, psnr_db=10.0))
-    assert "rotated_mnist (stand-in)" in results.table_markdown("table_1", "quick", tmp_path)
+    text = results.table_markdown("table_1", "quick", tmp_path)
+    assert f"## rotated_mnist: {stand_in}" in text
     publish(tmp_path, record(seed=1, psnr_db=30.0))
     publish(tmp_path, record(seed=2, psnr_db=40.0, overrides="varying=0.5"))
     means = results.table("table_1", "quick", tmp_path)["rotated_mnist_psnr_db_mean"].dropna()

@@ -19,7 +19,7 @@ def test_a_tiny_grid_ends_with_tables_and_does_nothing_twice(tmp_path):
     records = sorted(tmp_path.glob("quick/rotated_mnist/*/seed-0/metrics.json"))
     assert [p.parts[-3] for p in records] == ["jin2024", "swarnali2025"]
     assert all((p.parent / "notebook.ipynb").exists() for p in records)
-    assert "# Table 1, quick profile" in first.stdout and "(stand-in)" in first.stdout
+    assert "# Table 1, quick profile" in first.stdout and "(stand-in for MNIST)" in first.stdout
     assert "step" in first.stderr  # progress is seen while it runs
     assert (tmp_path / "quick" / "table_1.csv").exists()
 

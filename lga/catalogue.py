@@ -31,7 +31,7 @@ def catalogue() -> dict[str, Any]:
             for name, dataset in DATASETS.items()
         ],
         "systems": [describe_system(name) for name in SYSTEMS],
-        "profiles": [{"name": name, "about": about} for name, about in PROFILES.items()],
+        "profiles": list(PROFILES),
     }
 
 

@@ -50,6 +50,7 @@ def list_command(as_json: AsJSON = False) -> None:
     Example: `lga list --json`
     """
     from lga.catalogue import catalogue
+    from lga.profiles import PROFILES
 
     found = catalogue()
     if as_json:
@@ -68,8 +69,8 @@ def list_command(as_json: AsJSON = False) -> None:
         for dataset, reason in system["refuses"].items():
             print(f"    {dataset:<18} – it {reason}")
     print()
-    for profile in found["profiles"]:
-        print(f"{profile['name']:<18} {profile['about']}")
+    for profile, about in PROFILES.items():
+        print(f"{profile:<18} {about}")
 
 
 @app.command()

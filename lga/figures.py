@@ -1,11 +1,11 @@
 """One function per figure: what to show in, a matplotlib Figure out."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from matplotlib import figure as matplotlib_figure
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from lga.metrics import psnr_db
@@ -17,8 +17,8 @@ ACCENT = "#b8442f"
 QUIET = "#4c78a8"
 
 
-class Figure(matplotlib_figure.Figure):
-    """A figure that notebooks show without pyplot, which keeps every figure it makes alive."""
+class Chart(Figure):
+    """A figure of lines that notebooks show without pyplot, which keeps all it makes alive."""
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
@@ -26,9 +26,18 @@ class Figure(matplotlib_figure.Figure):
         return buffer.getvalue()
 
 
+class ImageGrid(Figure):
+    """A figure of images, shown as JPEG: pictures of skies are many times larger as PNG."""
+
+    def _repr_jpeg_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="jpeg", dpi=60, pil_kwargs={"quality": 78})
+        return buffer.getvalue()
+
+
 def image_grid(
     rows: Sequence[Tensor], labels: Sequence[str], captions: Tensor | None = None
-) -> Figure:
+) -> ImageGrid:
     """Rows of images (n, C, H, W) under one another, each row with its label on the left.
 
     Args:
@@ -37,13 +46,13 @@ def image_grid(
         captions: n numbers in dB printed under the last row.
     """
     columns = len(rows[0])
-    figure = Figure(figsize=(1.0 * columns + 1.1, 1.06 * len(rows) + 0.25), layout="constrained")
+    figure = ImageGrid(figsize=(1.0 * columns + 1.1, 1.06 * len(rows) + 0.25), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for row, (images, label) in enumerate(zip(rows, labels, strict=True)):
         for column, image in enumerate(images.detach().cpu().clamp(0, 1)):
             axis = axes[row][column]
-            picture = image[0] if len(image) == 1 else image.permute(1, 2, 0)
+            picture = (image[0] if len(image) == 1 else image.permute(1, 2, 0)).numpy()
             axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             axis.set_xticks([])
             axis.set_yticks([])
@@ -56,7 +65,7 @@ def image_grid(
 
 
 @torch.no_grad()
-def pairs(system: System, batch: Pairs) -> Figure:
+def pairs(system: System, batch: Pairs) -> ImageGrid:
     """x1, the true x2, the painted x̂2, and the error |x̂2 − x2| over its PSNR."""
     painted = system.transform(batch.x1, batch.g).clamp(0, 1)
     rows = [batch.x1, batch.x2, painted, (painted - batch.x2).abs()]
@@ -64,13 +73,13 @@ def pairs(system: System, batch: Pairs) -> Figure:
     return image_grid(rows, labels, psnr_db(painted, batch.x2))
 
 
-def examples(batch: Pairs) -> Figure:
+def examples(batch: Pairs) -> ImageGrid:
     """The pairs of a dataset: x1 over x2."""
     return image_grid([batch.x1, batch.x2], ["x₁", "x₂ = g·x₁"])
 
 
 @torch.no_grad()
-def orbit(system: System, x: Tensor, path: Tensor) -> Figure:
+def orbit(system: System, x: Tensor, path: Tensor) -> ImageGrid:
     """D(g_t·E(x)) along a path of group elements, one row per image.
 
     Args:
@@ -84,11 +93,11 @@ def orbit(system: System, x: Tensor, path: Tensor) -> Figure:
     )
 
 
-def learning_curve(history: Sequence[dict[str, float]]) -> Figure:
+def learning_curve(history: Sequence[dict[str, float]]) -> Chart:
     """Loss and validation PSNR against the pairs seen; |M| where there is a mask to learn."""
     series = {key: np.array([row[key] for row in history]) for key in history[0]}
     has_mask = len(np.unique(series.get("mask_fraction", [0]))) > 1
-    figure = Figure(figsize=(9 if has_mask else 6.4, 2.6), layout="constrained")
+    figure = Chart(figsize=(9 if has_mask else 6.4, 2.6), layout="constrained")
     axes = figure.subplots(1, 3 if has_mask else 2)
     thousands = series["pairs"] / 1000
     panels = [
@@ -99,10 +108,39 @@ def learning_curve(history: Sequence[dict[str, float]]) -> Figure:
         panels.append(("mask_fraction", "mask fraction |M|", INK))
     for axis, (key, title, color) in zip(axes, panels, strict=True):
         axis.plot(thousands, series[key], color=color, marker=".", markersize=4, linewidth=1.4)
-        axis.set_title(title, fontsize=10, loc="left", color=INK)
-        axis.set_xlabel("pairs seen (thousands)", fontsize=9)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.tick_params(labelsize=8)
-        axis.grid(alpha=0.25, linewidth=0.6)
+        style(axis, title)
     axes[0].set_yscale("log")
     return figure
+
+
+def learning_curves(histories: Mapping[str, Sequence[dict[str, float]]]) -> Chart:
+    """Validation PSNR and |M| of several runs against the pairs seen.
+
+    Args:
+        histories: the rows of each run's history, by label.
+    """
+    figure = Chart(figsize=(9.6, 3.4), layout="constrained")
+    axes = figure.subplots(1, 2)
+    panels = [
+        ("validation_psnr_db", "validation PSNR (dB)"),
+        ("mask_fraction", "mask fraction |M|"),
+    ]
+    for axis, (key, title) in zip(axes, panels, strict=True):
+        for label, history in histories.items():
+            rows = [row for row in history if key in row]
+            thousands = [row["pairs"] / 1000 for row in rows]
+            axis.plot(thousands, [row[key] for row in rows], linewidth=1.6, label=label)
+        style(axis, title)
+    axes[1].set_ylim(-0.03, 1.03)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8,
+                  frameon=False)  # fmt: skip
+    return figure
+
+
+def style(axis, title: str) -> None:
+    """The look that all curves share."""
+    axis.set_title(title, fontsize=10, loc="left", color=INK)
+    axis.set_xlabel("pairs seen (thousands)", fontsize=9)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.tick_params(labelsize=8)
+    axis.grid(alpha=0.25, linewidth=0.6)

@@ -115,7 +115,7 @@ class RunFolder:
         contiguous = {name: value.cpu().contiguous() for name, value in weights.items()}
         write_whole(self.partial / "model.safetensors", save(contiguous))
         for name, figure in figures.items():
-            figure.savefig(self.partial / name, dpi=120)
+            figure.savefig(self.partial / name, dpi=100)
         write_record(self.partial / "metrics.json", record)
         (self.partial / "checkpoint.safetensors").unlink(missing_ok=True)
         old = self.path.with_name(f".{self.path.name}.old")
@@ -274,7 +274,6 @@ METRICS = {
 }
 DECIMALS = {"psnr_db": 2, "ssim": 3, "ssim_range255": 3, "lpips": 3}
 HEADINGS = {"psnr_db": "PSNR (dB)", "ssim": "SSIM", "ssim_range255": "SSIM₂₅₅", "lpips": "LPIPS"}
-CONTROLS = ("mean_image", "copy_input")
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "lpips")
 
@@ -311,9 +310,9 @@ def table(name: str, profile: str, results: Path | str | None = None):
         source = f" on {record['source']}" if record["dataset"] in mixed else ""
         return f"{record['system']}{overrides}{source}"
 
-    labels = sorted({row_label(record) for record in records})
+    labels = {row_label(record) for record in records}
     rows = {}
-    for label in [*(s for s in systems if s not in labels), *labels]:
+    for label in [*systems, *sorted(labels - set(systems))]:
         row: dict[str, Any] = {}
         for dataset, cells in published.items():
             runs = [r for r in records if r["dataset"] == dataset and row_label(r) == label]
@@ -327,11 +326,7 @@ def table(name: str, profile: str, results: Path | str | None = None):
             row[f"{dataset}_seeds"] = len(runs)
             row[f"{dataset}_source"] = "; ".join(sorted({r["source"] for r in runs}))
         rows[label] = row
-    frame = pandas.DataFrame.from_dict(rows, orient="index").rename_axis("system")
-    order = [*CONTROLS, *systems]
-    return frame.loc[
-        sorted(frame.index, key=lambda s: (order.index(s) if s in order else len(order), s))
-    ]
+    return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("system")
 
 
 def mean_and_deviation(values: list[float]) -> tuple[float | None, float | None]:
@@ -384,29 +379,50 @@ def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return tabulate(list(rows), list(header), tablefmt="pipe", disable_numparse=True)
 
 
+def runs_with_controls(
+    dataset: str, profile: str, results: Path | str | None = None
+) -> dict[str, Path]:
+    """The folders of a dataset's runs and of its controls, by a label for each.
+
+    Controls are runs with overrides, kept under `results/controls/<name>/`.
+    """
+    root = Path(results or RESULTS)
+    roots = {"": root} | {f", {p.name}": p for p in sorted((root / "controls").glob("*"))}
+    return {
+        f"{path.parts[-3]}{control}, {path.parts[-2]}": path.parent
+        for control, folder in roots.items()
+        for path in sorted(folder.glob(f"{profile}/{dataset}/*/seed-*/metrics.json"))
+    }
+
+
 def controls(dataset: str, profile: str, results: Path | str | None = None):
     """The runs of a dataset beside their controls, with what each lets move.
 
-    Controls are runs with overrides, kept under `results/controls/<name>/`.
-
     Returns:
-        A pandas DataFrame, one row per run: control, system, seed, source, mask_fraction, psnr_db,
-        ssim, law_compatibility, law_compatibility_db.
+        A pandas DataFrame, one row per run: mask_fraction, psnr_db, ssim, law_compatibility,
+        law_compatibility_db, latent_inverse_error, latent_deviation.
     """
     import pandas
 
-    root = Path(results or RESULTS)
-    roots = {"as published": root}
-    roots |= {path.name: path for path in sorted((root / "controls").glob("*"))}
-    columns = ["system", "seed", "source", "mask_fraction", "psnr_db", "ssim",
-               "law_compatibility", "law_compatibility_db"]  # fmt: skip
-    rows = [
-        {"control": name} | {column: record.get(column) for column in columns}
-        for name, folder in roots.items()
-        for record in read_records(profile, folder)
-        if record["dataset"] == dataset
-    ]
-    return pandas.DataFrame(rows, columns=["control", *columns])
+    columns = ["mask_fraction", "psnr_db", "ssim", "law_compatibility", "law_compatibility_db",
+               "latent_inverse_error", "latent_deviation"]  # fmt: skip
+    folders = runs_with_controls(dataset, profile, results)
+    records = {label: read_json(path / "metrics.json") for label, path in folders.items()}
+    rows = {label: {c: record.get(c) for c in columns} for label, record in records.items()}
+    return pandas.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("run")
+
+
+def histories(
+    dataset: str, profile: str, results: Path | str | None = None
+) -> dict[str, list[dict[str, float]]]:
+    """The learning curves of a dataset's runs and controls: rows of `history.csv` by label."""
+    import pandas
+
+    folders = runs_with_controls(dataset, profile, results)
+    return {
+        label: pandas.read_csv(path / "history.csv").to_dict("records")
+        for label, path in folders.items()
+    }
 
 
 def write_tables(profile: str, results: Path | str | None = None) -> list[Path]:

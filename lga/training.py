@@ -59,8 +59,8 @@ def fit(
     """
     fabric = launch(settings)
     dataset.to(fabric.device)
-    optimizer = torch.optim.Adam(system.parameters(), lr=settings.learning_rate)
-    model, wrapped = fabric.setup(system, optimizer)
+    adam = torch.optim.Adam(system.parameters(), lr=settings.learning_rate)
+    model, optimizer = fabric.setup(system, adam)
     model.mark_forward_method("loss")
     batch_size = max(1, settings.batch_size // fabric.world_size)
 
@@ -73,7 +73,7 @@ def fit(
         done, seconds_before, history = state["step"], state["seconds"], state["history"]
         best = unpack(tensors, "best.", fabric.device)
         system.load_state_dict(unpack(tensors, "system.", fabric.device))
-        load_adam(optimizer, unpack(tensors, "adam.", "cpu"))
+        load_adam(adam, unpack(tensors, "adam.", "cpu"))
 
     validate_at = {
         round(settings.steps * k / settings.validations) for k in range(1, settings.validations + 1)
@@ -89,12 +89,12 @@ def fit(
             if step == done:
                 check_pairs(pairs, dataset)
 
-            for group in optimizer.param_groups:
+            for group in adam.param_groups:
                 group["lr"] = learning_rate(settings, step)
             terms = model.loss(pairs)
             loss = torch.stack(list(terms.values())).sum()
             fabric.backward(loss)
-            wrapped.step()
+            optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
             # Reading the loss waits for the device, so it is not read at every step.
@@ -124,7 +124,7 @@ def fit(
                 progress.validated(row)
                 if checkpoints is not None and fabric.is_global_zero:
                     tensors = pack(best, "best.") | pack(system.state_dict(), "system.")
-                    tensors |= pack(adam_state(optimizer), "adam.")
+                    tensors |= pack(adam_state(adam), "adam.")
                     state = {"step": step + 1, "seconds": seconds, "history": history}
                     checkpoints.save_checkpoint(tensors, state)
             if on_step is not None:

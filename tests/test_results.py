@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lga import results
-from lga.figures import Figure
+from lga.figures import Chart
 
 
 def record(system="jin2024", seed=0, psnr_db=20.0, dataset="rotated_mnist", source="MNIST", **more):
@@ -22,7 +22,7 @@ def publish(root, entry):
     keys = (entry[k] for k in ("profile", "dataset", "system", "seed"))
     folder = results.run_folder(root, *keys)
     folder.start({"entry": entry})
-    figure = Figure(figsize=(1, 1))
+    figure = Chart(figsize=(1, 1))
     return folder.publish(entry, {"w": torch.arange(3.0)}, [{"step": 1, "loss": 0.5}],
                           {"pairs.png": figure})  # fmt: skip
 
@@ -38,7 +38,7 @@ def test_a_finished_run_is_whole(tmp_path):
 
 def test_a_failure_while_publishing_keeps_the_earlier_run(tmp_path, monkeypatch):
     path = publish(tmp_path, record(psnr_db=20.0))
-    monkeypatch.setattr(Figure, "savefig", lambda *a, **k: (_ for _ in ()).throw(OSError("full")))
+    monkeypatch.setattr(Chart, "savefig", lambda *a, **k: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
         publish(tmp_path, record(psnr_db=30.0))
     assert results.read_json(path / "metrics.json")["psnr_db"] == 20
@@ -129,3 +129,14 @@ def test_records_keep_the_order_of_their_fields(tmp_path):
     results.add_to_record(path, {"lpips": 0.1})
     keys = list(json.loads((path / "metrics.json").read_text()))
     assert keys == [field for field in results.RECORD_FIELDS if field in keys]
+
+
+def test_controls_stand_beside_the_runs(tmp_path):
+    publish(tmp_path, record("swarnali2025", mask_fraction=0.8))
+    publish(tmp_path / "controls" / "all-ones-mask", record("swarnali2025", mask_fraction=1.0))
+    frame = results.controls("rotated_mnist", "quick", tmp_path)
+    assert frame["mask_fraction"].to_dict() == {
+        "swarnali2025, seed-0": 0.8, "swarnali2025, all-ones-mask, seed-0": 1.0,
+    }  # fmt: skip
+    curves = results.histories("rotated_mnist", "quick", tmp_path)
+    assert list(curves) == list(frame.index) and curves["swarnali2025, seed-0"][0]["step"] == 1

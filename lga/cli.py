@@ -26,6 +26,7 @@ app.add_typer(data, name="data")
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Results = Annotated[Path | None, typer.Option("--results", help="Root of results [results/].")]
 DataRoot = Annotated[Path | None, typer.Option("--data-root", help="Folder of real data [data/].")]
+System = Annotated[str, typer.Option(help="Which system (see `lga list`).")]
 Profile = Annotated[str, typer.Option(help="quick, standard or paper.")]
 
 
@@ -94,7 +95,7 @@ def doctor(as_json: AsJSON = False, data_root: DataRoot = None) -> None:
 @app.command()
 def run(
     dataset: str,
-    system: Annotated[str, typer.Option(help="Which system.")] = "jin2024",
+    system: System = "jin2024",
     profile: Profile = "quick",
     seed: int = 0,
     source: SourceOption = Source.auto,
@@ -123,7 +124,7 @@ def run(
 @app.command()
 def train(
     dataset: str,
-    system: Annotated[str, typer.Option(help="Which system.")] = "jin2024",
+    system: System = "jin2024",
     profile: Profile = "quick",
     seed: int = 0,
     source: SourceOption = Source.auto,

@@ -86,6 +86,7 @@ def orbit(system: System, x: Tensor, path: Tensor) -> ImageGrid:
         x: images (n, C, H, W).
         path: elements (t, d, d).
     """
+    path = path.to(x.device)
     rows = [system.transform(image.expand(len(path), -1, -1, -1), path) for image in x]
     return image_grid(
         [torch.cat([image[None], row]) for image, row in zip(x, rows, strict=True)],

@@ -5,6 +5,8 @@ and `decode` maps latents back to images. Layer sizes are the published ones at 
 shape and adapt to others.
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -51,12 +53,22 @@ def halvings(size: int, times: int) -> list[int]:
     return sizes
 
 
-def doubling_padding(heights: list[int], widths: list[int], level: int) -> tuple[int, int]:
-    """Output padding with which a transposed convolution undoes one of these halvings.
+def doublings(
+    channels: Sequence[int], heights: list[int], widths: list[int]
+) -> list[nn.ConvTranspose2d]:
+    """Transposed convolutions that undo `halvings`, the deepest first.
 
-    A doubled size is one too large where the encoder rounded up.
+    Args:
+        channels: of the maps between them, the deepest first; one more than there are halvings.
+        heights, widths: sizes as `halvings` gives them. A doubled size is one too large where a
+            halving rounded up, which the output padding makes good.
     """
-    return tuple(sizes[level] - 2 * sizes[level + 1] + 1 for sizes in (heights, widths))
+    layers = []
+    for level, (c_in, c_out) in enumerate(pairwise(channels)):
+        deep = len(heights) - 1 - level
+        padding = tuple(sizes[deep - 1] - 2 * sizes[deep] + 1 for sizes in (heights, widths))
+        layers.append(nn.ConvTranspose2d(c_in, c_out, 3, 2, 1, output_padding=padding))
+    return layers
 
 
 class MNISTAutoencoder(Autoencoder):
@@ -86,7 +98,7 @@ class MNISTAutoencoder(Autoencoder):
 
         down = [
             layer
-            for c_in, c_out in zip((channels, *widths), widths, strict=False)
+            for c_in, c_out in pairwise((channels, *widths))
             for layer in (nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), nn.ELU())
         ]
         self.encoder = nn.Sequential(
@@ -97,16 +109,9 @@ class MNISTAutoencoder(Autoencoder):
             nn.Linear(hidden, latent_dim),
         )
 
-        up_widths = (*widths[::-1], channels)
         up: list[nn.Module] = []
-        for level in range(len(widths)):
-            output_padding = doubling_padding(heights, wides, len(widths) - level - 1)
-            up += [
-                nn.ConvTranspose2d(
-                    up_widths[level], up_widths[level + 1], 3, 2, 1, output_padding=output_padding
-                ),
-                nn.ELU(),
-            ]
+        for doubling in doublings((*widths[::-1], channels), heights, wides):
+            up += [doubling, nn.ELU()]
         up[-1] = nn.Sigmoid()
         self.decoder = nn.Sequential(
             nn.Linear(latent_dim, hidden),
@@ -180,7 +185,7 @@ class BrainAutoencoder(Autoencoder):
         self.latent_shape = (deep, heights[-1], wides[-1])
 
         down: list[nn.Module] = []
-        for level, (c_in, c_out) in enumerate(zip((channels, *widths), widths, strict=False)):
+        for level, (c_in, c_out) in enumerate(pairwise((channels, *widths))):
             down += [nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), nn.LeakyReLU()]
             if level == 2:
                 down.append(nn.BatchNorm2d(c_out))
@@ -191,18 +196,11 @@ class BrainAutoencoder(Autoencoder):
             nn.Conv2d(deep, deep, 3, padding=1),
         )
 
-        up_widths = (*widths[::-1], channels)
         up: list[nn.Module] = []
-        for level in range(len(widths)):
-            output_padding = doubling_padding(heights, wides, len(widths) - level - 1)
-            up += [
-                nn.ConvTranspose2d(
-                    up_widths[level], up_widths[level + 1], 3, 2, 1, output_padding=output_padding
-                ),
-                nn.ELU(),
-            ]
+        for level, doubling in enumerate(doublings((*widths[::-1], channels), heights, wides)):
+            up += [doubling, nn.ELU()]
             if level == 1:
-                up.append(nn.BatchNorm2d(up_widths[level + 1]))
+                up.append(nn.BatchNorm2d(doubling.out_channels))
         up[-1] = nn.Sigmoid()
         self.decoder = nn.Sequential(
             nn.Conv2d(deep, deep, 3, padding=1),

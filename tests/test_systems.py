@@ -205,3 +205,9 @@ def test_unknown_names_are_errors_that_help(digits):
         lga.build_system("swarnali2025", digits, mask="none")
     with pytest.raises(ValueError, match="turn by rotations of the plane, not by Affine"):
         lga.SYSTEMS["swarnali2025"]((1, 28, 28), Affine(), action="maps")
+
+
+@pytest.mark.parametrize("shape", [(3, 28, 28), (3, 50, 70), (1, 100, 90), (3, 32, 48)])
+def test_any_image_gets_a_network_that_fits(shape):
+    system = lga.SYSTEMS["jin2024"](shape, SO2(), width=12)
+    assert system.transform(torch.rand(2, *shape), SO2().sample(2)).shape == (2, *shape)

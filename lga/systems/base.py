@@ -78,6 +78,9 @@ KINDS = ("auto", "mnist", "brain", "rendered")
 def network_kind(kind: str, image_shape: tuple[int, int, int]) -> str:
     """Which published pair of networks an image gets: by its shape, unless said.
 
+    Colour images whose sides are divisible by 16 get the rendered pair; of the others, those of up
+    to 32 pixels the MNIST pair and larger ones the brain pair.
+
     Raises:
         ValueError: for an unknown kind.
     """
@@ -85,4 +88,6 @@ def network_kind(kind: str, image_shape: tuple[int, int, int]) -> str:
     if kind != "auto":
         return kind
     channels, *sides = image_shape
-    return "rendered" if channels == 3 else "mnist" if max(sides) <= 32 else "brain"
+    if channels == 3 and all(side % 16 == 0 for side in sides):
+        return "rendered"
+    return "mnist" if max(sides) <= 32 else "brain"

@@ -1,0 +1,86 @@
+"""One run from parameters to record: settings resolved in one place, every profile ready."""
+
+import pytest
+
+import lga
+from lga.catalogue import grid, refusals
+from lga.profiles import PROFILES
+
+CELLS = [(d, s) for s in lga.SYSTEMS for d in lga.DATASETS if d not in refusals(s)]
+SMALL = {"brain_mri": {"subjects": 24}, "nmr": {"objects": 12},
+         "plane_in_the_sky": {"objects": 6, "views": 5}}  # fmt: skip
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("cell", CELLS, ids="-".join)
+def test_every_cell_of_every_profile_resolves(cell, profile):
+    run = lga.configure(*cell, profile)
+    assert run.settings.train_pairs >= 1000
+    config = run.config()
+    assert config["settings"]["seed"] == 0 and set(config["system_options"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", CELLS, ids="-".join)
+def test_the_paper_profile_takes_its_first_steps(cell, tmp_path, monkeypatch):
+    """The published networks and settings, for two steps of two pairs on stand-ins."""
+
+    def missing(net="vgg"):
+        raise OSError("not downloaded in tests")
+
+    monkeypatch.setattr("lga.systems.jin2024.lpips_network", missing)
+    monkeypatch.setattr("lga.evaluation.lpips_network", missing)
+    few = {"train_pairs": 4, "batch_size": 2, "validations": 1, "validation_pairs": 2,
+           "test_pairs": 2} | SMALL.get(cell[0], {})  # fmt: skip
+    run = lga.configure(*cell, "paper", source="stand-in", results_dir=tmp_path, overrides=few)
+    with pytest.warns() if run.system_options.get("perceptual_weight") else nothing():
+        record = lga.execute(run)
+    assert record["profile"] == "paper" and record["train_pairs"] == 4
+    if cell == ("nmr", "jin2024"):
+        assert record["perceptual_loss"] == "left out: not downloaded in tests"
+        assert record["lpips"] is None and record["lpips_reason"] == "not downloaded in tests"
+        assert record["parameters"] == 28_656_071
+
+
+def nothing():
+    import contextlib
+
+    return contextlib.nullcontext()
+
+
+def test_overrides_are_typed_and_recorded():
+    text = "varying=0.5 train_pairs=1e5 learning_rate=1e-3 turns=4 fetch_weights=true"
+    run = lga.configure("rotated_mnist", overrides=text)
+    assert run.system_options["varying"] == 0.5 and run.dataset_options["turns"] == 4
+    assert run.settings.train_pairs == 100_000 and run.settings.learning_rate == 1e-3
+    assert run.settings.fetch_weights is True
+    same = {"varying": "0.5", "train_pairs": 1e5, "learning_rate": "1e-3", "turns": "4",
+            "fetch_weights": True}  # fmt: skip
+    again = lga.configure("rotated_mnist", overrides=same)
+    assert again.config() == run.config() and again.overrides == run.overrides
+    assert lga.configure("rotated_mnist", overrides="turns=none").dataset_options["turns"] is None
+
+
+def test_option_names_never_mean_two_things():
+    from lga.datasets import dataset_options, keyword_options
+    from lga.profiles import SETTING_NAMES
+
+    for dataset in lga.DATASETS.values():
+        for system in lga.SYSTEMS.values():
+            names = [*SETTING_NAMES, *dataset_options(dataset), *keyword_options(system)]
+            assert len(names) == len(set(names))
+
+
+def test_settings_refuse_what_cannot_be():
+    for bad in ({"train_pairs": 0}, {"learning_rate": 0.0}, {"schedule": "steps"}):
+        with pytest.raises(ValueError):
+            lga.settings_for("quick", **bad)
+    with pytest.raises(ValueError, match="unknown setting 'lr'; known"):
+        lga.settings_for("quick", lr=1)
+
+
+def test_the_grid_has_three_seeds_on_paper_and_only_cells_that_run():
+    assert grid("paper", "nmr", "jin2024") == [("nmr", "jin2024", seed) for seed in range(3)]
+    cells = grid("quick")
+    assert len(cells) == len(CELLS) and len(set(cells)) == len(cells)
+    assert grid("quick", "nmr", "jin2024", "4,7") == [("nmr", "jin2024", 4), ("nmr", "jin2024", 7)]

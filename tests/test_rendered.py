@@ -81,6 +81,15 @@ def test_turning_the_object_is_turning_what_the_camera_sees():
     )
 
 
+def test_a_camera_sits_where_azimuth_and_elevation_say():
+    right, up, backwards = TURNTABLE.axes(torch.tensor([math.radians(90)]))[0].T
+    cos, sin = math.cos(math.radians(30)), math.sin(math.radians(30))
+    torch.testing.assert_close(backwards, torch.tensor([cos, sin, 0.0]), atol=1e-6, rtol=0)
+    torch.testing.assert_close(right, torch.tensor([0.0, 0.0, -1.0]), atol=1e-6, rtol=0)
+    torch.testing.assert_close(up, torch.tensor([-sin, cos, 0.0]), atol=1e-6, rtol=0)
+    assert float(FLIGHT.axes(torch.zeros(1))[0].sub(torch.eye(3)).abs().max()) < 1e-6
+
+
 def test_rays_go_through_pixel_centres():
     rays = Camera(2, 0.0, math.radians(90)).rays(2)
     torch.testing.assert_close(rays[0, 0] / -rays[0, 0, 2], torch.tensor([-0.5, 0.5, -1.0]))

@@ -40,9 +40,18 @@ class KilledError(Exception):
     pass
 
 
+class Noisy(lga.SYSTEMS["jin2024"]):
+    """A system whose loss draws noise, as variational ones do."""
+
+    def loss(self, pairs):
+        noisy = replace(pairs, x1=(pairs.x1 + 0.1 * torch.rand_like(pairs.x1)).clamp(0, 1))
+        return super().loss(noisy)
+
+
 @pytest.mark.parametrize("kill_at", [3, 8, 13])
-@pytest.mark.parametrize("name", lga.SYSTEMS)
-def test_a_resumed_run_ends_with_the_same_numbers(digits, tmp_path, name, kill_at):
+@pytest.mark.parametrize("name", [*lga.SYSTEMS, "noisy"])
+def test_a_resumed_run_ends_with_the_same_numbers(digits, tmp_path, name, kill_at, monkeypatch):
+    monkeypatch.setitem(lga.SYSTEMS, "noisy", Noisy)
     whole, expected = trained(digits, name=name)
     folder = lga.results.run_folder(tmp_path, "quick", "rotated_mnist", name, 0)
     folder.start({"same": True})

@@ -48,6 +48,7 @@ def run_notebook(run: Run, parameters: Mapping[str, Any]) -> Path:
             progress_bar=False,
             stdout_file=progress,
             stderr_file=progress,
+            extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
         )
     except PapermillExecutionError as error:
         raise RuntimeError(

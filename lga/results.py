@@ -344,7 +344,10 @@ def table_markdown(name: str, profile: str, results: Path | str | None = None) -
 
 
 def dataset_block(frame, name: str, dataset: str) -> str:
-    """A dataset's rows: reproduced beside published, and the number of seeds."""
+    """A dataset's rows: reproduced beside published, and the number of seeds.
+
+    What a run overrides stands below, behind the letter of its row.
+    """
     sources = "; ".join(sorted(set(frame[f"{dataset}_source"]) - {""}))
     title = f"## {dataset}: {sources}" if sources else f"## {dataset}: not run"
     metrics = METRICS[name]
@@ -353,9 +356,11 @@ def dataset_block(frame, name: str, dataset: str) -> str:
         header.append(HEADINGS[metric])
         if metric in PUBLISHED_METRICS:
             header.append("published")
-    rows = []
+    rows, notes = [], []
     for label, row in frame.iterrows():
-        cells = [label]
+        system, _, changes = label.partition(" (")
+        mark = "abcdefghijklmnopqrstuvwxyz"[len(notes) % 26]
+        cells = [f"{system} ({mark})" if changes else system]
         for metric in metrics:
             mean, sd = (row[f"{dataset}_{metric}_{part}"] for part in ("mean", "sd"))
             spread = "" if missing(sd) else f" ± {sd:.{DECIMALS[metric]}f}"
@@ -365,7 +370,8 @@ def dataset_block(frame, name: str, dataset: str) -> str:
                 cells.append("" if missing(published) else f"{published:.{DECIMALS[metric]}f}")
         if any(cells[1:]):
             rows.append([*cells, row[f"{dataset}_seeds"] or ""])
-    return f"{title}\n\n{markdown([*header, 'seeds'], rows)}"
+            notes += [f"({mark}) {changes.replace(')', '')}"] if changes else []
+    return "\n\n".join([title, markdown([*header, "seeds"], rows), *notes])
 
 
 def missing(value: float | None) -> bool:

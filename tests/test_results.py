@@ -111,6 +111,8 @@ def test_tables_label_stand_ins_and_never_mix_sources_or_overrides(tmp_path):
     publish(tmp_path, record(seed=2, psnr_db=40.0, overrides="varying=0.5"))
     means = results.table("table_1", "quick", tmp_path)["rotated_mnist_psnr_db_mean"].dropna()
     assert sorted(means) == [10, 30, 40]
+    text = results.table_markdown("table_1", "quick", tmp_path)
+    assert "jin2024 (a)" in text and "\n(a) varying=0.5 on MNIST\n" in text
 
 
 def test_compare_is_one_fixed_line():

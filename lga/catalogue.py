@@ -42,18 +42,14 @@ def describe_system(name: str) -> dict[str, Any]:
     served = [dataset for dataset in DATASETS if dataset not in refuses]
     with torch.device("meta"):
         parameters = {
-            dataset: parameter_count(system(DATASETS[dataset].image_shape, DATASETS[dataset].group))
-            for dataset in served
+            dataset: parameter_count(system.for_dataset(DATASETS[dataset])) for dataset in served
         }
     return {"name": name, "datasets": served, "parameters": parameters, "refuses": refuses}
 
 
 def refusals(system: str) -> dict[str, str]:
     """The datasets that a system cannot run on, with the reason."""
-    reasons = {
-        name: SYSTEMS[system].refusal(dataset.image_shape, dataset.group)
-        for name, dataset in DATASETS.items()
-    }
+    reasons = {name: SYSTEMS[system].refusal(dataset) for name, dataset in DATASETS.items()}
     return {name: reason for name, reason in reasons.items() if reason}
 
 

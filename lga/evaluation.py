@@ -44,7 +44,7 @@ def evaluate(
     reason = lpips_reason(dataset, settings.fetch_weights)
     scores: dict[str, list] = {"psnr_db": [], "ssim": [], "ssim_range255": [], "lpips": []}
     for pairs in in_parts(dataset, settings.test_pairs):
-        painted = system.transform(pairs.x1, pairs.g).clamp(0, 1)
+        painted = system.predict(pairs).clamp(0, 1)
         scores["psnr_db"].append(psnr_db(painted, pairs.x2).clamp(max=PSNR_CEILING_DB).cpu())
         scores["ssim"].append(ssim(pairs.x2, painted))
         scores["ssim_range255"].append(ssim(pairs.x2, painted, data_range=255))
@@ -63,10 +63,10 @@ def evaluate(
 
 def laws_on_test(system: System, dataset: OrbitDataset) -> dict[str, float]:
     """The group-law report on the first test images; g2 is g1 of the pair before."""
-    reports = [
-        law_report(system, dataset.group, pairs.x1, pairs.g, pairs.g.roll(1, 0))
-        for pairs in in_parts(dataset, min(LAW_IMAGES, dataset.size("test")))
-    ]
+    reports = []
+    for pairs in in_parts(dataset, min(LAW_IMAGES, dataset.size("test"))):
+        g = system.element(pairs)
+        reports.append(law_report(system, pairs.x1, g, g.roll(1, 0)))
     return {law: statistics.fmean(report[law] for report in reports) for law in reports[0]}
 
 

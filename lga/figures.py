@@ -67,7 +67,8 @@ def image_grid(
 @torch.no_grad()
 def pairs(system: System, batch: Pairs) -> ImageGrid:
     """x1, the true x2, the painted x̂2, and the error |x̂2 − x2| over its PSNR."""
-    painted = system.transform(batch.x1, batch.g).clamp(0, 1)
+    batch = batch.to(device_of(system))
+    painted = system.predict(batch).clamp(0, 1)
     rows = [batch.x1, batch.x2, painted, (painted - batch.x2).abs()]
     labels = ["x₁", "x₂ = g·x₁", "x̂₂", "|x̂₂ − x₂|"]
     return image_grid(rows, labels, psnr_db(painted, batch.x2))
@@ -84,14 +85,19 @@ def orbit(system: System, x: Tensor, path: Tensor) -> ImageGrid:
 
     Args:
         x: images (n, C, H, W).
-        path: elements (t, d, d).
+        path: elements (t, d, d) of `system.group`.
     """
-    path = path.to(x.device)
+    x, path = x.to(device_of(system)), path.to(device_of(system))
     rows = [system.transform(image.expand(len(path), -1, -1, -1), path) for image in x]
     return image_grid(
         [torch.cat([image[None], row]) for image, row in zip(x, rows, strict=True)],
         ["x, then D(g·E(x))", *[""] * (len(x) - 1)],
     )
+
+
+def device_of(system: System) -> torch.device:
+    """Where a system's weights are; the CPU for one without any."""
+    return next((weight.device for weight in system.parameters()), torch.device("cpu"))
 
 
 def learning_curve(history: Sequence[dict[str, float]]) -> Chart:

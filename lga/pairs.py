@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -14,16 +15,30 @@ class Pairs:
         x1: images (n, C, H, W) in [0, 1].
         x2: images (n, C, H, W) in [0, 1].
         g: group elements (n, d, d) with x2 = g·x1 on the orbit.
+        x3, x4: another object at the points of its orbit where x1 and x2 are on theirs, so that
+            x4 = g·x3: the demonstration for a system that cannot be told g. None where the dataset
+            gives none.
     """
 
     x1: Tensor
     x2: Tensor
     g: Tensor
+    x3: Tensor | None = None
+    x4: Tensor | None = None
 
     def split(self, size: int) -> Iterator["Pairs"]:
         """The same pairs in order, at most `size` at a time."""
-        for parts in zip(self.x1.split(size), self.x2.split(size), self.g.split(size), strict=True):
-            yield Pairs(*parts)
+        for start in range(0, len(self), size):
+            yield self._each(lambda tensor, start=start: tensor[start : start + size])
+
+    def to(self, device: torch.device | str) -> "Pairs":
+        """The same pairs on a device."""
+        return self._each(lambda tensor: tensor.to(device))
+
+    def _each(self, change) -> "Pairs":
+        return Pairs(
+            *(None if tensor is None else change(tensor) for tensor in vars(self).values())
+        )
 
     def __len__(self) -> int:
         return len(self.x1)

@@ -121,6 +121,13 @@ RULES = (
     # Elsewhere its mask starts with everything moving: undecided, it is all zeros, for good, before
     # the networks paint anything that a movement could improve.
     Rule({"initial_logit": 1.0}, system="swarnali2025", dataset=("brain_mri", *RENDERED)),
+    # winter2022: Adam 1e-3, 128 images a batch, both of each pair. Its wide maps are several times
+    # faster in bf16, also on CPUs that have it.
+    Rule({"learning_rate": 1e-3, "batch_size": 64}, system="winter2022"),
+    Rule({"precision": "bf16-mixed"}, profile="standard", system="winter2022"),
+    Rule({"precision": "bf16-mixed"}, profile="paper", system="winter2022"),
+    # A picture's pixels have far to go, and nothing to overshoot.
+    Rule({"learning_rate": 1e-2}, system="mean_image"),
     # jin2024, section 4.1: the latent-inverse term is used on rotated MNIST only.
     Rule({"latent_inverse_weight": 1e-4}, dataset="rotated_mnist", system="jin2024"),
 )  # fmt: skip

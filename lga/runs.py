@@ -96,7 +96,7 @@ class Run:
             "parameters": parameter_count(system),
             "train_pairs": train_pairs,
             "train_seconds": train_seconds,
-            "pairs_per_second": round(train_pairs / train_seconds, 1),
+            "pairs_per_second": round(train_pairs / train_seconds, 1) if train_seconds else None,
             "device": device_name(dataset.device),
             "torch": torch.__version__,
             "lga": version("lga"),

@@ -49,6 +49,8 @@ def fit(
         checkpoints: keeps the state after every validation and gives it back to resume from.
         on_step: called with the number of steps done, after each.
 
+    A system without weights has nothing to learn: its history is one row, at step 0.
+
     Returns:
         One row per validation: step, pairs, seconds, loss and its terms, validation_psnr_db, and
         mask_fraction where there is a mask.
@@ -59,6 +61,9 @@ def fit(
     """
     fabric = launch(settings)
     dataset.to(fabric.device)
+    if not any(True for _ in system.parameters()):
+        system.eval()
+        return [measure_untrained(system, dataset, settings)]
     adam = torch.optim.Adam(system.parameters(), lr=settings.learning_rate)
     model, optimizer = fabric.setup(system, adam)
     model.mark_forward_method("loss")
@@ -135,6 +140,22 @@ def fit(
     return history
 
 
+def measure_untrained(
+    system: System, dataset: OrbitDataset, settings: Settings
+) -> dict[str, float]:
+    """The row of history of a system without weights."""
+    pairs = dataset.pairs("train", settings.batch_size, generator_for(settings.seed, 0))
+    terms = {name: float(term) for name, term in system.loss(pairs).items()}
+    return {
+        "step": 0,
+        "pairs": 0,
+        "seconds": 0.0,
+        "loss": sum(terms.values()),
+        **terms,
+        "validation_psnr_db": validate(system, dataset, settings),
+    }
+
+
 def launch(settings: Settings):
     """A Lightning Fabric on the asked device; under torchrun, one process of its group."""
     from lightning.fabric import Fabric
@@ -190,7 +211,7 @@ def validate(system: System, dataset: OrbitDataset, settings: Settings) -> float
     was_training = system.training
     system.eval()
     scores = [
-        psnr_db(system.transform(pairs.x1, pairs.g).clamp(0, 1), pairs.x2)
+        psnr_db(system.predict(pairs).clamp(0, 1), pairs.x2)
         for pairs in dataset.fixed_pairs("validation", settings.validation_pairs)
     ]
     system.train(was_training)
@@ -203,7 +224,11 @@ def best_psnr_db(history: History) -> float:
 
 
 def pack(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {prefix + name: value.detach().cpu().clone() for name, value in tensors.items()}
+    """Copies on the CPU, in the memory layout that files have."""
+    return {
+        prefix + name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in tensors.items()
+    }
 
 
 def unpack(tensors: dict[str, Tensor], prefix: str, device) -> dict[str, Tensor]:

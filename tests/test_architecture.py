@@ -6,16 +6,17 @@ from pathlib import Path
 import lga
 
 PACKAGE = Path(lga.__file__).parent
-LEAVES = {"groups", "lookup", "metrics", "networks", "pairs", "paths"}
+LEAVES = {"groups", "lookup", "metrics", "pairs", "paths"}
 MAY_IMPORT = {
     **{leaf: set() for leaf in LEAVES},
+    "networks": {"networks"},
     "latents": {"groups"},
     "cameras": {"groups"},
     "losses": {"metrics"},
     "profiles": {"lookup"},
     "systems": {"systems", "networks", "latents", "losses", "groups", "pairs", "lookup", "metrics"},
     "datasets": {"datasets", "cameras", "groups", "pairs", "lookup", "paths"},
-    "laws": {"groups", "metrics", "networks", "systems"},
+    "laws": {"metrics", "networks", "systems"},
     "figures": {"metrics", "pairs", "systems"},
     "results": {"paths"},
     "training": {"datasets", "metrics", "pairs", "profiles", "systems"},

@@ -26,7 +26,7 @@ SMALL = {  # few objects, so that a test waits for no rendering
 @pytest.mark.parametrize("cell", PUBLISHED_PARAMETERS, ids="-".join)
 def test_published_parameter_counts(cell):
     system, dataset = cell
-    built = lga.SYSTEMS[system](lga.DATASETS[dataset].image_shape, lga.DATASETS[dataset].group)
+    built = lga.SYSTEMS[system].for_dataset(lga.DATASETS[dataset])
     assert parameter_count(built) == PUBLISHED_PARAMETERS[cell]
 
 
@@ -77,7 +77,10 @@ def test_rendered_network_has_the_published_widths_and_an_attention_skip():
 CELLS = [(s, d) for s in lga.SYSTEMS for d in lga.DATASETS if d not in refusals(s)]
 
 
-@pytest.mark.parametrize("cell", [*CELLS, ("swarnali2025", "quarter turns")], ids="-".join)
+LEARNING = [*(cell for cell in CELLS if cell[0] != "copy_input"), ("swarnali2025", "quarter turns")]
+
+
+@pytest.mark.parametrize("cell", LEARNING, ids="-".join)
 def test_loss_falls_on_one_batch(cell):
     name, dataset_name = cell
     if dataset_name == "quarter turns":
@@ -88,7 +91,8 @@ def test_loss_falls_on_one_batch(cell):
     values = lga.configure(dataset_name, name).system_options
     system = lga.build_system(name, dataset, **values)
     batch = dataset.pairs("train", 8, torch.Generator().manual_seed(0))
-    optimizer = torch.optim.Adam(system.parameters(), lr=2e-3)
+    lr = 0.03 if name == "mean_image" else 2e-3  # pixels have far to go
+    optimizer = torch.optim.Adam(system.parameters(), lr=lr)
     losses = []
     for _ in range(25):
         terms = system.loss(batch)

@@ -7,12 +7,14 @@ so that a seed means the same pairs on every machine.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self
 
 import torch
 from torch import Tensor
 
+from lga.cameras import Camera
 from lga.groups import Group
 from lga.lookup import check_name
 from lga.pairs import Pairs
@@ -31,6 +33,9 @@ class OrbitDataset(ABC):
         sources: the real data and the stand-in, in words.
         source: which of them the images are.
         is_stand_in: whether this is a stand-in for the published data.
+        camera: how it looks at the object, where images are views of one in space; else None.
+        demonstrates: whether every object can be shown at the same points of its orbit, so that a
+            second pair demonstrates the g of a first.
         device: where the images are held and the pairs are made.
     """
 
@@ -40,6 +45,8 @@ class OrbitDataset(ABC):
     sources: tuple[str, str]
     source: str
     is_stand_in: bool
+    camera: Camera | None = None
+    demonstrates: bool = False
     device: torch.device = torch.device("cpu")
 
     @classmethod
@@ -76,7 +83,8 @@ class OrbitDataset(ABC):
         Args:
             split: where the objects are.
             objects: indices (n,) in [0, size(split)), on the CPU.
-            generator: a CPU generator, the only source of randomness.
+            generator: a CPU generator, the only source of randomness. Where the dataset
+                `demonstrates`, what is drawn from it does not depend on the objects.
         """
 
     def pairs(self, split: Split, n: int, generator: torch.Generator) -> Pairs:
@@ -88,13 +96,22 @@ class OrbitDataset(ABC):
         """The same n pairs for every system, seed and machine, in batches of at most `chunk`.
 
         Goes through the objects in order, and again where n is larger than the split; the pairs
-        of a smaller n are the first ones of a larger n.
+        of a smaller n are the first ones of a larger n. Where the dataset `demonstrates`, each
+        comes with the next object's pair, drawn with the same random numbers.
         """
         check_name("split", split, SPLITS)
         for start in range(0, n, chunk):
-            generator = torch.Generator().manual_seed(start + 1_000_003 * SPLITS.index(split))
-            objects = torch.arange(start, start + chunk) % self.size(split)
-            batch = self.draw(split, objects, generator)
+            seed = start + 1_000_003 * SPLITS.index(split)
+            objects = torch.arange(start, start + chunk)
+
+            def drawn(objects: Tensor, seed: int = seed) -> Pairs:
+                generator = torch.Generator().manual_seed(seed)
+                return self.draw(split, objects % self.size(split), generator)
+
+            batch = drawn(objects)
+            if self.demonstrates and self.size(split) > 1:
+                other = drawn(objects + 1)
+                batch = replace(batch, x3=other.x1, x4=other.x2)
             yield next(batch.split(n - start))
 
 

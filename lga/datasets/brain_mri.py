@@ -37,6 +37,7 @@ class BrainMRI(OrbitDataset):
     name = "brain_mri"
     group = Affine()
     image_shape = (1, 128, 128)
+    demonstrates = True
     sources = ("a folder of T1 and brain mask NIfTI pairs", STAND_IN)
 
     def __init__(

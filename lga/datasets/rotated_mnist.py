@@ -36,6 +36,7 @@ class RotatedMNIST(OrbitDataset):
     name = "rotated_mnist"
     group = SO2()
     image_shape = (1, 28, 28)
+    demonstrates = True
     sources = (MNIST, SMALL_DIGITS)
 
     def __init__(self, digits: Digits, *, turns: int | None = None) -> None:

@@ -4,10 +4,15 @@ import torch
 
 from lga.lookup import check_name
 from lga.systems.base import LatentSystem, System
+from lga.systems.controls import CopyInput, MeanImage
 from lga.systems.jin2024 import Jin2024
 from lga.systems.swarnali2025 import Swarnali2025
+from lga.systems.winter2022 import Winter2022
 
 SYSTEMS: dict[str, type[System]] = {
+    "copy_input": CopyInput,
+    "mean_image": MeanImage,
+    "winter2022": Winter2022,
     "jin2024": Jin2024,
     "swarnali2025": Swarnali2025,
 }
@@ -20,16 +25,16 @@ def build_system(name: str, dataset, seed: int = 0, **options) -> System:
 
     Args:
         name: one of `SYSTEMS`.
-        dataset: anything with `name`, `image_shape` (C, H, W) and `group`.
+        dataset: an `OrbitDataset`.
         seed: seed of the initial weights; the caller's random state is left alone.
         options: the system's own options, as in its constructor.
 
     Raises:
-        ValueError: for an unknown name, or a group or shape that the system cannot serve.
+        ValueError: for an unknown name, or a dataset that the system cannot serve.
     """
     system = SYSTEMS[check_name("system", name, SYSTEMS)]
-    if reason := system.refusal(dataset.image_shape, dataset.group):
+    if reason := system.refusal(dataset):
         raise ValueError(f"{name} cannot run on {dataset.name}: it {reason}")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return system(dataset.image_shape, dataset.group, **options)
+        return system.for_dataset(dataset, **options)

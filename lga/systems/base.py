@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from inspect import signature
+from typing import Any, Self
 
 from torch import Tensor, nn
 
@@ -16,19 +17,29 @@ from lga.pairs import Pairs
 class System(nn.Module, ABC):
     """A published system, or one's own. Training, evaluation and figures use only this.
 
-    A subclass's constructor takes `(image_shape, group, *, …options)`; the options' names are the
+    A subclass's constructor takes first, by their names, what it needs to know of a dataset
+    (`image_shape`, `group`, `camera`), and then its options, by keyword only: their names are the
     keys that `--set key=value` accepts.
 
     Attributes:
+        group: the group whose elements `transform` takes.
         remarks: what a run's record says beyond its figures.
     """
 
+    group: Group
     remarks: Mapping[str, Any] = {}
 
     @classmethod
-    def refusal(cls, image_shape: tuple[int, int, int], group: Group) -> str | None:
-        """Why the system cannot serve these images or this group; None where it can."""
+    def refusal(cls, dataset) -> str | None:
+        """Why the system cannot serve a dataset (or its class); None where it can."""
         return None
+
+    @classmethod
+    def for_dataset(cls, dataset, **options) -> Self:
+        """A system for a dataset (or its class), with the system's own options."""
+        parameters = signature(cls).parameters.values()
+        needed = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        return cls(*(getattr(dataset, name) for name in needed), **options)
 
     @abstractmethod
     def transform(self, x: Tensor, g: Tensor) -> Tensor:
@@ -37,6 +48,21 @@ class System(nn.Module, ABC):
     @abstractmethod
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         """The loss terms of a batch, already weighted: training minimises their sum."""
+
+    def element(self, pairs: Pairs) -> Tensor:
+        """What moves x1 to x2, (n, d, d): the pairs' g, which most systems are told.
+
+        A system that cannot be told g reads its own element off the demonstration (x3, x4).
+        """
+        return pairs.g
+
+    def predict(self, pairs: Pairs) -> Tensor:
+        """x̂2 from all that the system may know of a pair: x1 and its `element`."""
+        return self.transform(pairs.x1, self.element(pairs))
+
+    def path(self, pairs: Pairs, n: int) -> Tensor:
+        """n elements (n, d, d) along one curve in the group, for showing an orbit."""
+        return self.group.path(n)
 
 
 class LatentSystem(System):
@@ -49,6 +75,7 @@ class LatentSystem(System):
 
     def __init__(self, network: Autoencoder, action: LatentAction) -> None:
         super().__init__()
+        self.group = action.group
         self.network = network
         self.action = action
 

@@ -75,7 +75,7 @@ class Jin2024(LatentSystem):
         Both directions go through the networks as one batch. The last term is taken at the moved
         latents z = g·z1 and g⁻¹·z2, whose D(z) is at hand.
         """
-        g = torch.cat([pairs.g, self.action.group.inverse(pairs.g)])
+        g = torch.cat([pairs.g, self.group.inverse(pairs.g)])
         moved = self.act(g, self.encode(torch.cat([pairs.x1, pairs.x2])))
         target, painted = torch.cat([pairs.x2, pairs.x1]), self.decode(moved)
         # A mean over both directions, doubled, is the sum of the two means.

@@ -1,0 +1,22 @@
+"""The networks that systems are made of, by what they do."""
+
+from lga.networks.autoencoders import (
+    Autoencoder,
+    BrainAutoencoder,
+    Encoding,
+    MapAutoencoder,
+    MNISTAutoencoder,
+    RenderedAutoencoder,
+)
+from lga.networks.steerable import CanonicalDecoder, SteerableEncoder
+
+__all__ = [
+    "Autoencoder",
+    "BrainAutoencoder",
+    "CanonicalDecoder",
+    "Encoding",
+    "MNISTAutoencoder",
+    "MapAutoencoder",
+    "RenderedAutoencoder",
+    "SteerableEncoder",
+]

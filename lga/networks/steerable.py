@@ -1,0 +1,201 @@
+"""Convolutions that commute with rotations, from circular harmonics (`winter2022`).
+
+A feature map holds trivial fields, which only move when the image turns, and vector fields
+(frequency 1), whose arrows turn with it. Read as complex numbers, arrows are multiplied by e^{iα}
+when the image turns by α, and a filter from frequency m to frequency n commutes with that if and
+only if it is R(r) e^{i(n − m)θ}: a free radial profile R on a fixed circular harmonic, n − m in
+{−1, 0, 1} here. Filters are sampled on the pixel grid, so equivariance is exact to rounding under
+quarter turns and up to interpolation at other angles.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+RING_WIDTH_PX = 0.6
+
+
+class Fields(NamedTuple):
+    """How many fields of each type a feature map holds.
+
+    The channels are the trivial fields, then the (x, y) of each vector field; x points right, y up.
+    """
+
+    trivial: int
+    vector: int
+
+    @property
+    def channels(self) -> int:
+        return self.trivial + 2 * self.vector
+
+
+HIDDEN = Fields(trivial=32, vector=32)
+
+
+class SteerableConv(nn.Module):
+    """A rotation-equivariant convolution, without padding and without bias.
+
+    Profiles R are combinations of Gaussian rings at whole radii, which are the weights. All parts
+    are fused into one filter for one conv2d.
+
+    Args:
+        fields_in, fields_out: what comes in and what goes out.
+        size: side of the filter in pixels, odd.
+    """
+
+    def __init__(self, fields_in: Fields, fields_out: Fields, size: int) -> None:
+        super().__init__()
+        self.fields_in, self.fields_out = fields_in, fields_out
+        reach = size // 2
+        place = torch.arange(-reach, reach + 1.0)
+        y, x = torch.meshgrid(-place, place, indexing="ij")
+        radius = torch.hypot(x, y)
+        rings = torch.exp(
+            -((radius - torch.arange(reach + 1.0)[:, None, None]) ** 2) / (2 * RING_WIDTH_PX**2)
+        )
+        rings = rings / rings.flatten(1).norm(dim=1)[:, None, None]
+        # e^{iθ} has no value at the centre, so its profiles vanish there.
+        arrows = torch.stack([x, y]) / radius.clamp(min=0.5)
+        self.register_buffer("rings", rings, persistent=False)  # (J, size, size)
+        self.register_buffer("waves", rings[1:, None] * arrows, persistent=False)  # (J − 1, 2, …)
+
+        def weights(n_out: int, n_in: int, *rest: int) -> nn.Parameter:
+            numbers = fields_in.channels * rest[0]
+            return nn.Parameter(torch.randn(n_out, n_in, *rest) * (2 / numbers) ** 0.5)
+
+        still, waves = len(rings), len(rings) - 1
+        self.trivial_to_trivial = weights(fields_out.trivial, fields_in.trivial, still)
+        self.trivial_to_vector = weights(fields_out.vector, fields_in.trivial, waves, 2)
+        self.vector_to_trivial = weights(fields_out.trivial, fields_in.vector, waves, 2)
+        self.vector_to_vector = weights(fields_out.vector, fields_in.vector, still, 2)
+
+    def filter(self) -> Tensor:
+        """The fused filter, (channels out, channels in, size, size)."""
+        t_t = torch.einsum("oij,jhw->oihw", self.trivial_to_trivial, self.rings)
+        t_v = self.harmonic(self.trivial_to_vector).transpose(1, 2)  # (out, 2, in, …)
+        v_t = self.harmonic(self.vector_to_trivial)  # (out, in, 2, …): Re(conj(c e^{iθ}) v)
+        a, b = torch.einsum("oijc,jhw->coihw", self.vector_to_vector, self.rings)
+        v_v = torch.stack([torch.stack([a, -b], 2), torch.stack([b, a], 2)], 1)  # (out, 2, in, 2)
+        to_trivial = torch.cat([t_t, v_t.flatten(1, 2)], 1)
+        to_vector = torch.cat([t_v.flatten(0, 1), v_v.flatten(0, 1).flatten(1, 2)], 1)
+        return torch.cat([to_trivial, to_vector])
+
+    def harmonic(self, weights: Tensor) -> Tensor:
+        """c R(r) e^{iθ} for complex weights c, (out, in, J − 1, 2) to (out, in, 2, size, size)."""
+        a, b = weights.unbind(-1)
+        cos, sin = self.waves.unbind(1)
+
+        def combine(one: Tensor, other: Tensor) -> Tensor:
+            return torch.einsum("oij,jhw->oihw", one, other)
+
+        return torch.stack(
+            [combine(a, cos) - combine(b, sin), combine(a, sin) + combine(b, cos)], 2
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.filter())
+
+
+class SteerableNonlinearity(nn.Module):
+    """Batch normalisation and a ReLU: of trivial fields' values, of vector fields' lengths.
+
+    A vector is divided by its field's root mean square length and loses a learned length, so that
+    short ones vanish and directions stay.
+    """
+
+    def __init__(self, fields: Fields) -> None:
+        super().__init__()
+        self.fields = fields
+        self.trivial = nn.BatchNorm2d(fields.trivial)
+        self.shrink = nn.Parameter(torch.full((fields.vector, 1, 1), 0.25))
+        self.register_buffer("mean_square", torch.ones(fields.vector))
+
+    def forward(self, x: Tensor) -> Tensor:
+        values, vectors = x.split([self.fields.trivial, 2 * self.fields.vector], 1)
+        vectors = vectors.unflatten(1, (-1, 2)).float()
+        square = vectors.square().sum(2)  # (N, fields, H, W)
+        if self.training:
+            mean_square = square.mean((0, 2, 3))
+            self.mean_square.lerp_(mean_square.detach(), 0.1)
+        else:
+            mean_square = self.mean_square
+        scale = (mean_square + 1e-5).rsqrt()[:, None, None]
+        length = (square + 1e-8).sqrt() * scale
+        factor = scale * F.relu(length - self.shrink) / length
+        moved = (vectors * factor[:, :, None]).flatten(1, 2)
+        return torch.cat([self.trivial(values).relu(), moved.to(values.dtype)], 1)
+
+
+class SteerableEncoder(nn.Module):
+    """An embedding that does not change and an arrow that turns when the image turns.
+
+    Six blocks without padding, 28×28 → 22 → 18 → 14 → 10 → 6 → 4, and the spatial mean. Filter
+    sizes and fields are published, the padding is not.
+
+    Args:
+        channels: of the images.
+        embedding: length of the invariant embedding.
+        fields: of the feature maps in between.
+        sizes: sides of the filters, the last one's block without nonlinearity.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        embedding: int = 32,
+        fields: Fields = HIDDEN,
+        sizes: tuple[int, ...] = (7, 5, 5, 5, 5, 3),
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.least_side = 1 + sum(size - 1 for size in sizes)
+        between = [Fields(channels, 0), *[fields] * (len(sizes) - 1)]
+        blocks: list[nn.Module] = []
+        for here, there, size in zip(between, between[1:], sizes, strict=False):
+            blocks += [SteerableConv(here, there, size), SteerableNonlinearity(there)]
+        self.blocks = nn.Sequential(*blocks, SteerableConv(fields, Fields(embedding, 1), sizes[-1]))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (N, C, H, W) to embeddings (N, embedding) and vectors (N, 2), x right and y up."""
+        if min(x.shape[2:]) < self.least_side:
+            raise ValueError(f"images have at least {self.least_side} pixels to a side")
+        features = self.blocks(x).float().mean((2, 3))
+        return features.split([self.embedding, 2], 1)
+
+
+class CanonicalDecoder(nn.Sequential):
+    """Paints one picture per embedding: 2×2 → 4 → 8 → 16 → 32, cropped to the image.
+
+    1,120,257 parameters at 1×28×28, the published count. The widths are published, the filters'
+    sizes 5, 5, 3, 3 are what gives that count.
+
+    Args:
+        image_shape: (C, H, W), H and W at most 32.
+        embedding: length of the embedding.
+        width: channels in between.
+    """
+
+    def __init__(
+        self, image_shape: tuple[int, int, int], embedding: int = 32, width: int = 128
+    ) -> None:
+        channels, self.height, self.wide = image_shape
+        layers: list[nn.Module] = [nn.Conv2d(embedding, width, 1), nn.BatchNorm2d(width), nn.ReLU()]
+        for size in (5, 5, 3, 3):
+            layers += [
+                nn.Upsample(scale_factor=2, mode="bilinear"),
+                nn.Conv2d(width, width, size, padding=size // 2),
+                nn.BatchNorm2d(width),
+                nn.ReLU(),
+            ]
+        super().__init__(*layers, nn.Conv2d(width, channels, 1), nn.Sigmoid())
+        # With channels last, the wide maps of the end go through twice as fast on a CPU.
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Embeddings (N, embedding) to images (N, C, H, W) in [0, 1]."""
+        seed = embedding[:, :, None, None].expand(-1, -1, 2, 2)
+        painted = super().forward(seed.contiguous(memory_format=torch.channels_last))
+        top, left = (painted.shape[2] - self.height) // 2, (painted.shape[3] - self.wide) // 2
+        return painted[:, :, top : top + self.height, left : left + self.wide]

@@ -96,7 +96,8 @@ def fit(
 
             for group in adam.param_groups:
                 group["lr"] = learning_rate(settings, step)
-            terms = model.loss(pairs)
+            with fabric.autocast():
+                terms = model.loss(pairs)
             loss = torch.stack(list(terms.values())).sum()
             fabric.backward(loss)
             optimizer.step()

@@ -78,6 +78,20 @@ def test_a_resumed_run_ends_with_the_same_numbers(digits, tmp_path, name, kill_a
     assert without_time(history) == without_time(expected)
 
 
+@pytest.mark.parametrize("precision, mixed", [("bf16-mixed", True), ("32-true", False)])
+def test_mixed_precision_reaches_the_loss(digits, monkeypatch, precision, mixed):
+    seen = set()
+    loss = lga.SYSTEMS["jin2024"].loss
+
+    def spy(self, pairs):
+        seen.add(torch.is_autocast_enabled("cpu"))
+        return loss(self, pairs)
+
+    monkeypatch.setattr(lga.SYSTEMS["jin2024"], "loss", spy)
+    trained(digits, replace(TINY, precision=precision))
+    assert seen == {mixed}
+
+
 def test_a_system_without_weights_has_nothing_to_learn(digits):
     system, history = trained(digits, name="copy_input")
     (row,) = history

@@ -9,6 +9,7 @@ sampler and the way it moves points (`jin2024`, section 3; the contrast group is
     SO3         3×3 rotations                 R³   g·p = g p
     Cyclic(k)   rotations by 2πj/k            R²   as SO2
     Affine      [[a, b], [0, 1]], a > 0       R    g·p = a p + b
+    Translation [[I, t], [0, 1]]              R^d   g·p = p + t
     Product     block-diagonal (g₁, …, g_n)   R^(p₁+…+p_n), each block on its own part
 
 Conventions: angles are in radians; a positive angle turns the plane counter-clockwise, x to the
@@ -252,6 +253,53 @@ class Affine(Group):
     def violation(self, g):
         off = (g[:, 1] - g.new_tensor([0.0, 1.0])).abs().amax(-1)
         return torch.where(g[:, 0, 0] > 0, off, torch.inf)
+
+
+class Translation(Group):
+    """(R^d, +) as matrices [[I, t], [0, 1]]: p ↦ p + t, the group of `hwang2023`.
+
+    Not compact, so there is no uniform law: `sample` draws t ~ N(0, 1).
+
+    Args:
+        d: how many coordinates a point has.
+    """
+
+    def __init__(self, d: int) -> None:
+        self.point_dim, self.matrix_dim = d, d + 1
+
+    def __repr__(self) -> str:
+        return f"Translation({self.point_dim})"
+
+    def element(self, t: Tensor) -> Tensor:
+        """The matrices (N, d + 1, d + 1) of vectors (N, d)."""
+        g = self.identity(len(t), t.dtype, t.device)
+        return torch.cat([g[..., :-1], torch.cat([t, torch.ones_like(t[:, :1])], 1)[..., None]], -1)
+
+    def vector(self, g: Tensor) -> Tensor:
+        """t, (N, d), of elements (N, d + 1, d + 1)."""
+        return g[..., :-1, -1]
+
+    def inverse(self, g):
+        return self.element(-self.vector(g))
+
+    def sample(self, n, generator=None, dtype=None):
+        device = generator.device if generator is not None else None
+        return self.element(
+            torch.randn(n, self.point_dim, generator=generator, dtype=dtype, device=device)
+        )
+
+    def path(self, n):
+        """From e along the first axis, a unit in all."""
+        return self.element(torch.linspace(0, 1, n)[:, None] * torch.eye(self.point_dim)[:1])
+
+    def distance(self, g, h):
+        return (self.vector(g) - self.vector(h)).norm(dim=-1)
+
+    def act(self, g, points):
+        return points + self.vector(g)[:, None]
+
+    def violation(self, g):
+        return (g - self.element(self.vector(g))).abs().amax((1, 2))
 
 
 class Product(Group):

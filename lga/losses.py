@@ -24,6 +24,16 @@ def latent_inverse_loss(z: Tensor, z_again: Tensor) -> Tensor:
     return (z - z_again).square().flatten(1).sum(1).mean()
 
 
+def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(μ, σ²) ‖ N(0, 1)), summed over the code (N, d) (`hwang2023`)."""
+    return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2
+
+
+def code_consistency_loss(code: Tensor, expected: Tensor) -> Tensor:
+    """‖E(D(z′, x′)) − (E(x′) + z′)‖₁, summed over the code (N, d) (`hwang2023`)."""
+    return (code - expected).abs().sum(1).mean()
+
+
 def invariance_loss(z_i1: Tensor, z_i2: Tensor) -> Tensor:
     """‖z_i(x1) − sg z_i(x2)‖²: the invariant parts of a pair agree (`swarnali2025`, section 3)."""
     return F.mse_loss(z_i1, z_i2.detach())

@@ -88,7 +88,7 @@ def test_mixed_precision_reaches_the_loss(digits, monkeypatch, precision, mixed)
         return loss(self, pairs)
 
     monkeypatch.setattr(lga.SYSTEMS["jin2024"], "loss", spy)
-    trained(digits, replace(TINY, precision=precision))
+    trained(digits, replace(TINY, precision=precision), name="jin2024")
     assert seen == {mixed}
 
 

@@ -8,6 +8,7 @@ from lga.networks.autoencoders import (
     MNISTAutoencoder,
     RenderedAutoencoder,
 )
+from lga.networks.glow import GaussianEncoder, Glow
 from lga.networks.steerable import CanonicalDecoder, SteerableEncoder
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "BrainAutoencoder",
     "CanonicalDecoder",
     "Encoding",
+    "GaussianEncoder",
+    "Glow",
     "MNISTAutoencoder",
     "MapAutoencoder",
     "RenderedAutoencoder",

@@ -5,6 +5,7 @@ import torch
 from lga.lookup import check_name
 from lga.systems.base import LatentSystem, System
 from lga.systems.controls import CopyInput, MeanImage
+from lga.systems.hwang2023 import Hwang2023
 from lga.systems.jin2024 import Jin2024
 from lga.systems.swarnali2025 import Swarnali2025
 from lga.systems.winter2022 import Winter2022
@@ -13,6 +14,7 @@ SYSTEMS: dict[str, type[System]] = {
     "copy_input": CopyInput,
     "mean_image": MeanImage,
     "winter2022": Winter2022,
+    "hwang2023": Hwang2023,
     "jin2024": Jin2024,
     "swarnali2025": Swarnali2025,
 }

@@ -66,6 +66,24 @@ class Camera:
         rays = torch.stack([x, y, -torch.ones_like(x)], -1)
         return rays / rays.norm(dim=-1, keepdim=True)
 
+    def moved_rays(self, turn: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        """Rays that meet the unmoved object where this camera's rays meet the turned one.
+
+        All in this camera's axes, with its eye at the origin: the object's centre lies at
+        (0, 0, −distance), and the rays are those of a camera turned the other way around it.
+
+        Args:
+            turn: rotations of the object as the camera sees it, (n, 3, 3), as `turn` gives them.
+            directions: of rays from this camera's eye, (n, r, 3).
+
+        Returns:
+            Origins and directions, each (n, r, 3).
+        """
+        centre = directions.new_tensor([0.0, 0.0, -self.distance])
+        eye = centre - (turn.mT @ centre[:, None]).mT  # (n, 1, 3)
+        turned_back = directions @ turn  # R⁻¹ d for row vectors
+        return eye.expand_as(turned_back), turned_back
+
 
 # Kato et al. (2018), as SoftRas renders: 24 views, elevation 30°, distance 2.732, 15° from the
 # axis to a side; view i stands at azimuth −15°·i.

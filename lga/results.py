@@ -22,7 +22,7 @@ from lga.paths import RESULTS
 RECORD_FIELDS = (
     "dataset", "system", "profile", "seed", "source", "overrides",
     "psnr_db", "ssim", "ssim_range255", "lpips", "lpips_net", "lpips_reason", "test_pairs",
-    "parameters", "mask_fraction", "perceptual_loss",
+    "parameters", "preset", "mask_fraction", "perceptual_loss",
     "law_identity", "law_inverse", "law_compatibility",
     "law_identity_db", "law_inverse_db", "law_compatibility_db",
     "latent_inverse_error", "latent_deviation",

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from lga.groups import SO2, SO3, Affine, Cyclic, Product, Translation, rotate_maps
 
-GROUPS = [SO2(), SO3(), Cyclic(1), Cyclic(4), Cyclic(24), Affine(), Translation(3), Product(SO2(), Affine()),
-          Product(SO3(), Cyclic(5), SO2())]  # fmt: skip
+GROUPS = [SO2(), SO3(), Cyclic(1), Cyclic(4), Cyclic(24), Affine(), Translation(3),
+          Product(SO2(), Affine()), Product(SO3(), Cyclic(5), SO2())]  # fmt: skip
 every_group = pytest.mark.parametrize("group", GROUPS, ids=repr)
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-12}
 

@@ -137,7 +137,7 @@ class SteerableEncoder(nn.Module):
     Args:
         channels: of the images.
         embedding: length of the invariant embedding.
-        fields: of the feature maps in between.
+        hidden: fields of the feature maps in between.
         sizes: sides of the filters, the last one's block without nonlinearity.
     """
 
@@ -145,17 +145,17 @@ class SteerableEncoder(nn.Module):
         self,
         channels: int,
         embedding: int = 32,
-        fields: Fields = HIDDEN,
+        hidden: Fields = HIDDEN,
         sizes: tuple[int, ...] = (7, 5, 5, 5, 5, 3),
     ) -> None:
         super().__init__()
         self.embedding = embedding
         self.least_side = 1 + sum(size - 1 for size in sizes)
-        between = [Fields(channels, 0), *[fields] * (len(sizes) - 1)]
+        between = [Fields(channels, 0), *[hidden] * (len(sizes) - 1)]
         blocks: list[nn.Module] = []
         for here, there, size in zip(between, between[1:], sizes, strict=False):
             blocks += [SteerableConv(here, there, size), SteerableNonlinearity(there)]
-        self.blocks = nn.Sequential(*blocks, SteerableConv(fields, Fields(embedding, 1), sizes[-1]))
+        self.blocks = nn.Sequential(*blocks, SteerableConv(hidden, Fields(embedding, 1), sizes[-1]))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) to embeddings (N, embedding) and vectors (N, 2), x right and y up."""

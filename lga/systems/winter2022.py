@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lga.groups import SO2, Group, rotate_maps
 from lga.losses import pixel_loss
-from lga.networks import CanonicalDecoder, SteerableEncoder
+from lga.networks import CanonicalDecoder, Fields, SteerableEncoder
 from lga.pairs import Pairs
 from lga.systems.base import System
 
@@ -25,15 +25,23 @@ class Winter2022(System):
         image_shape: (C, H, W).
         group: SO(2) or a cyclic group, turning the image plane.
         embedding: length of the invariant embedding; 32 in the paper.
+        fields: trivial and vector fields of the encoder's maps, so many of each; 32 in the paper.
+        width: channels of the decoder; 128 in the paper.
     """
 
     def __init__(
-        self, image_shape: tuple[int, int, int], group: Group, *, embedding: int = 32
+        self,
+        image_shape: tuple[int, int, int],
+        group: Group,
+        *,
+        embedding: int = 32,
+        fields: int = 32,
+        width: int = 128,
     ) -> None:
         super().__init__()
         self.group = group
-        self.encoder = SteerableEncoder(image_shape[0], embedding)
-        self.decoder = CanonicalDecoder(image_shape, embedding)
+        self.encoder = SteerableEncoder(image_shape[0], embedding, Fields(fields, fields))
+        self.decoder = CanonicalDecoder(image_shape, embedding, width)
 
     @classmethod
     def refusal(cls, dataset) -> str | None:

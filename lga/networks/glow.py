@@ -1,0 +1,176 @@
+"""An invertible network without likelihood: Glow's steps, with additive coupling and no splits."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lga.networks.autoencoders import halvings
+
+
+class ActNorm(nn.Module):
+    """y = s ⊙ x + b per channel; the first training batch comes out with mean 0 and deviation 1.
+
+    Whether that has happened is a buffer, so that a resumed training does not do it again.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.shift = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.register_buffer("initialised", torch.tensor(False))
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor) -> None:
+        moments = torch.stack([x.mean((0, 2, 3)), x.square().mean((0, 2, 3))])
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(moments)
+            moments /= torch.distributed.get_world_size()
+        mean, square = moments
+        deviation = (square - mean.square()).clamp(min=0).sqrt()
+        self.log_scale.copy_(-(deviation + 1e-2).log()[:, None, None])
+        self.shift.copy_(-mean[:, None, None] * self.log_scale.exp())
+        self.initialised.fill_(True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and not self.initialised:
+            self.initialise(x)
+        return x * self.log_scale.exp() + self.shift
+
+    def inverse(self, y: Tensor) -> Tensor:
+        return (y - self.shift) * (-self.log_scale).exp()
+
+
+class InvertibleConv(nn.Module):
+    """A 1×1 convolution with a square matrix, a rotation to begin with."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.linalg.qr(torch.randn(channels, channels))[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight[:, :, None, None])
+
+    def inverse(self, y: Tensor) -> Tensor:
+        return F.conv2d(y, torch.linalg.inv(self.weight)[:, :, None, None])
+
+
+class AdditiveCoupling(nn.Module):
+    """(a, b) ↦ (a, b + h(a)): invertible whatever h is, and the identity to begin with."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.kept = channels // 2
+        last = nn.Conv2d(hidden, channels - self.kept, 3, padding=1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.h = nn.Sequential(
+            nn.Conv2d(self.kept, hidden, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(hidden, hidden, 1),
+            nn.ReLU(),
+            last,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, b = x[:, : self.kept], x[:, self.kept :]
+        return torch.cat([a, b + self.h(a)], 1)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        a, b = y[:, : self.kept], y[:, self.kept :]
+        return torch.cat([a, b - self.h(a)], 1)
+
+
+class Squeeze(nn.Module):
+    """2×2 pixels to four channels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_unshuffle(x, 2)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        return F.pixel_shuffle(y, 2)
+
+
+class Glow(nn.Module):
+    """f: images (N, C, H, W) to as many numbers (N, c, h, w), exactly invertible.
+
+    Every level squeezes 2×2 pixels into channels and takes `steps` steps of ActNorm, invertible
+    1×1 convolution and additive coupling. Nothing is split off.
+
+    Args:
+        image_shape: (C, H, W), H and W even.
+        levels: at most so many, fewer where the sides do not halve so often: 2 at 28×28.
+        steps: per level.
+        hidden: channels inside a coupling.
+    """
+
+    def __init__(
+        self, image_shape: tuple[int, int, int], levels: int = 3, steps: int = 3, hidden: int = 128
+    ) -> None:
+        super().__init__()
+        channels, height, width = image_shape
+        if height % 2 or width % 2:
+            raise ValueError(f"image sides must be even, got {height}×{width}")
+        self.layers = nn.ModuleList()
+        for _ in range(levels):
+            if height % 2 or width % 2:
+                break
+            channels, height, width = 4 * channels, height // 2, width // 2
+            self.layers.append(Squeeze())
+            for _ in range(steps):
+                self.layers += [
+                    ActNorm(channels),
+                    InvertibleConv(channels),
+                    AdditiveCoupling(channels, hidden),
+                ]
+        self.shape = (channels, height, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def inverse(self, y: Tensor) -> Tensor:
+        for layer in reversed(self.layers):
+            y = layer.inverse(y)
+        return y
+
+
+class GaussianEncoder(nn.Sequential):
+    """Images (N, C, H, W) to the mean and the log variance of a code, (N, 2·code).
+
+    3×3 convolutions halve the image down to at most 4 pixels a side. Not stated in the paper.
+
+    Args:
+        image_shape: (C, H, W).
+        code: length of the code.
+        width: channels of the convolutions, half of it in the first.
+        hidden: width of the fully connected layer.
+    """
+
+    def __init__(
+        self, image_shape: tuple[int, int, int], code: int, width: int = 64, hidden: int = 256
+    ) -> None:
+        channels, height, wide = image_shape
+        times = 0
+        while halvings(max(height, wide), times)[-1] > 4:
+            times += 1
+        layers: list[nn.Module] = []
+        for level in range(times):
+            c_out = width if level else width // 2
+            layers += [nn.Conv2d(channels, c_out, 3, stride=2, padding=1), nn.ELU()]
+            channels = c_out
+        flat = channels * halvings(height, times)[-1] * halvings(wide, times)[-1]
+        super().__init__(
+            *layers,
+            nn.Flatten(),
+            nn.Linear(flat, hidden),
+            nn.ELU(),
+            nn.Linear(hidden, 2 * code),
+        )
+        # Codes begin wide apart and almost certain: drowned in noise, they would be silenced
+        # before anything makes use of them.
+        for layer in self:
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight)
+        nn.init.zeros_(self[-1].weight[code:])
+        nn.init.constant_(self[-1].bias[code:], -6.0)

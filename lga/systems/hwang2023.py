@@ -1,0 +1,119 @@
+"""Hwang et al.: MAGANet, Achieving Combinatorial Generalization by Modeling a Group Action, 2023.
+
+z = E(x2) − E(x1) ∈ R^d;   x̂2 = D(z, x1) = f⁻¹(f(x1) + M z)             f invertible, M linear
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from lga.groups import Group, Translation
+from lga.losses import code_consistency_loss, gaussian_kl, pixel_loss
+from lga.networks import GaussianEncoder, Glow
+from lga.pairs import Pairs
+from lga.systems.base import System
+
+
+class Hwang2023(System):
+    """An action of (R^d, +) on images, learned from pairs without their g.
+
+    D(0, x) = x and D(z1, D(z2, x)) = D(z1 + z2, x) by construction, for f is invertible. The
+    system cannot be told g: shown another object moved by g, a pair (x3, x4), it moves x1 by
+    z = E(x4) − E(x3). Its own group is that of the translations z, and `transform` takes those.
+
+    Args:
+        image_shape: (C, H, W), even sides.
+        code: d, how many numbers say how an image is moved; 10 in the paper.
+        levels: of the invertible network at most; 3 at 64×64, 2 at 28×28.
+        hidden: channels inside its couplings; 128 in the paper.
+        kl_weight: weight of KL(q(z|x) ‖ N(0, 1)) per code; not stated in the paper.
+        consistency_weight: weight of ‖E(D(z′, x′)) − E(x′) − z′‖₁; not stated in the paper.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        *,
+        code: int = 10,
+        levels: int = 3,
+        hidden: int = 128,
+        kl_weight: float = 1e-5,
+        consistency_weight: float = 0.01,
+    ) -> None:
+        super().__init__()
+        self.group: Group = Translation(code)
+        self.flow = Glow(image_shape, levels, hidden=hidden)
+        self.encoder = GaussianEncoder(image_shape, code)
+        self.direction = nn.Linear(code, math.prod(image_shape), bias=False)  # M
+        self.kl_weight, self.consistency_weight = kl_weight, consistency_weight
+
+    @classmethod
+    def refusal(cls, dataset) -> str | None:
+        if not dataset.demonstrates:
+            return (
+                "cannot be told g and must be shown it: another object at the same points of its "
+                "orbit, which this dataset does not have; nor can an invertible network paint what "
+                "x1 hides"
+            )
+        return None
+
+    def move(self, z: Tensor, x: Tensor) -> Tensor:
+        """D(z, x) = f⁻¹(f(x) + M z), codes (N, d) and images to images, unclipped."""
+        y = self.flow(x)
+        return self.flow.inverse(y + self.direction(z).view_as(y))
+
+    def code(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of q(z|x), each (N, d)."""
+        mean, log_variance = self.encoder(x).chunk(2, 1)
+        return mean, log_variance
+
+    def transform(self, x: Tensor, g: Tensor) -> Tensor:
+        """D(z, x) for translations g by z, (N, d + 1, d + 1), as `element` gives them.
+
+        Raises:
+            ValueError: for the dataset's g, which the system cannot be told.
+        """
+        if g.shape[1:] != (self.group.matrix_dim, self.group.matrix_dim):
+            raise ValueError(
+                "hwang2023 cannot be told g; show it, with element(pairs) or predict(pairs)"
+            )
+        return self.move(self.group.vector(g), x)
+
+    def element(self, pairs: Pairs) -> Tensor:
+        """The translation by E(x4) − E(x3), read off the demonstration.
+
+        Raises:
+            ValueError: where the pairs carry none.
+        """
+        if pairs.x3 is None or pairs.x4 is None:
+            raise ValueError(
+                "hwang2023 is shown g by a second pair (x3, x4), and these pairs have none: the "
+                "dataset demonstrates nothing, or the split holds a single object"
+            )
+        return self.group.element(self.code(pairs.x4)[0] - self.code(pairs.x3)[0])
+
+    def path(self, pairs: Pairs, n: int) -> Tensor:
+        """From e to what the first pair's demonstration shows, in equal steps."""
+        z = self.group.vector(self.element(next(pairs.split(1))))
+        return self.group.element(torch.linspace(0, 1, n, device=z.device)[:, None] * z)
+
+    def loss(self, pairs: Pairs) -> dict[str, Tensor]:
+        """‖x2 − D(z, x1)‖² + β_KL KL + β ‖E(D(z′, x′)) − E(x′) − z′‖₁.
+
+        z = E(x2) − E(x1) is drawn from the encoder's Gaussians; x′ is x1, and z′ the z of another
+        pair of the batch.
+        """
+        mean, log_variance = self.code(torch.cat([pairs.x1, pairs.x2]))
+        drawn = mean + (log_variance / 2).exp() * torch.randn_like(mean)
+        z1, z2 = drawn.chunk(2)
+        z = z2 - z1
+        y = self.flow(pairs.x1)
+        moves = self.direction(torch.cat([z, z.roll(1, 0)])).view(-1, *y.shape[1:])
+        painted, elsewhere = self.flow.inverse(torch.cat([y, y]) + moves).chunk(2)
+        consistency = code_consistency_loss(self.code(elsewhere)[0], mean[: len(z)] + z.roll(1, 0))
+        return {
+            "pixel": pixel_loss(pairs.x2, painted),
+            "kl": self.kl_weight * gaussian_kl(mean, log_variance),
+            "consistency": self.consistency_weight * consistency,
+        }

@@ -1,0 +1,357 @@
+"""What the four baselines promise: invariance, invertibility, scenes that turn, rays that meet."""
+
+import math
+
+import pytest
+import torch
+from scipy.ndimage import affine_transform
+
+import lga
+from lga.cameras import FLIGHT, TURNTABLE
+from lga.catalogue import refusals
+from lga.groups import SO2, SO3, Cyclic, Translation, rotate_maps
+from lga.losses import structural_loss
+from lga.networks import Encoding, Fields, Glow, ray_features
+from lga.networks.glow import ActNorm
+from lga.networks.scene import FLAT, FLAT_STRIDES, backwards
+from lga.networks.steerable import SteerableConv, SteerableNonlinearity
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+# -- winter2022 -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def winter(digits):
+    """A system after a few steps: normalisation and weights are no longer at their start."""
+    system = lga.build_system("winter2022", digits, fields=8, width=16)
+    settings = lga.settings_for("quick", train_pairs=64 * 12, validations=1, validation_pairs=8)
+    lga.fit(system, digits, settings)
+    return system
+
+
+def turned(fields: Fields, g, x):
+    """g·x of a feature map: trivial fields move, vector fields also turn."""
+    moved = rotate_maps(g, x)
+    vectors = moved[:, fields.trivial :].unflatten(1, (-1, 2))
+    vectors = torch.einsum("nij,nfjhw->nfihw", g, vectors).flatten(1, 2)
+    return torch.cat([moved[:, : fields.trivial], vectors], 1)
+
+
+@pytest.mark.parametrize("size", [3, 5, 7])
+def test_a_steerable_convolution_commutes_with_quarter_turns(size):
+    torch.manual_seed(0)
+    before, after = Fields(2, 3), Fields(4, 2)
+    layer = SteerableConv(before, after, size).double()
+    x = torch.randn(4, before.channels, 13, 13, dtype=torch.float64)
+    g = Cyclic(4).element(torch.arange(4), torch.float64)
+    there, back = turned(after, g, layer(x)), layer(turned(before, g, x))
+    torch.testing.assert_close(there, back, rtol=0, atol=1e-10)
+    assert (there - layer(x))[1:].abs().max() > 0.1
+    # Every part of the filter takes part, and a filter that ignored directions would be seen.
+    broken = layer(turned(Fields(before.channels, 0), g, x))
+    assert (there - broken)[1:].abs().max() > 0.1
+    nonlinearity = SteerableNonlinearity(after).double().eval()
+    there, back = turned(after, g, nonlinearity(layer(x))), nonlinearity(turned(after, g, layer(x)))
+    torch.testing.assert_close(there, back, rtol=0, atol=1e-10)
+
+
+@torch.no_grad()
+def test_winter2022_embedding_stays_and_pose_turns_under_quarter_turns(winter, digits):
+    x = digits.pairs("test", 16, seeded()).x1
+    embedding, pose = winter.encode(x)
+    assert embedding.std(0).max() > 0.01  # it tells digits apart
+    for g in Cyclic(4).path(4):
+        g = g.expand(16, 2, 2)
+        same, moved = winter.encode(rotate_maps(g, x))
+        assert (same - embedding).abs().max() < 1e-5 * max(1, embedding.abs().max())
+        assert SO2().distance(moved, g @ pose).max() < 1e-4
+        SO2().check(moved)
+
+
+@torch.no_grad()
+def test_winter2022_is_equivariant_at_any_angle_up_to_interpolation(winter, digits):
+    x = digits.pairs("test", 64, seeded()).x1
+    g = SO2().sample(64, seeded(1))
+    (embedding, pose), (same, moved) = winter.encode(x), winter.encode(rotate_maps(g, x))
+    other = embedding.roll(1, 0)
+    assert (same - embedding).norm(dim=1).mean() < 0.35 * (other - embedding).norm(dim=1).mean()
+    assert SO2().distance(moved, g @ pose).median() < 0.1
+    assert SO2().distance(moved, pose).median() > 0.5  # the arrow does turn
+
+
+@torch.no_grad()
+def test_winter2022_paints_g_after_the_pose_it_found(winter, digits):
+    pairs = digits.pairs("test", 8, seeded())
+    quarter = Cyclic(4).element(torch.ones(8))
+    torch.testing.assert_close(
+        winter.transform(pairs.x1, quarter),
+        rotate_maps(quarter, winter.transform(pairs.x1, SO2().identity(8))),
+        rtol=0, atol=1e-5,
+    )  # fmt: skip
+    # Training does not look at g.
+    wrong = lga.Pairs(pairs.x1, pairs.x2, pairs.g.mT)
+    assert winter.loss(pairs)["pixel"] == winter.loss(wrong)["pixel"]
+
+
+# -- hwang2023 --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (1, 128, 128), (3, 64, 64), (2, 20, 36)])
+def test_glow_is_exactly_invertible(shape):
+    torch.manual_seed(0)
+    flow = Glow(shape, hidden=16)
+    with torch.no_grad():
+        for name, parameter in flow.named_parameters():
+            if name.endswith("h.4.weight"):  # the couplings' last layers are 0 to begin with
+                parameter.normal_(std=0.05)
+        x = torch.rand(4, *shape)
+        y = flow(x)
+        assert y.numel() == x.numel() and flow.layers[1].initialised
+        torch.testing.assert_close(flow.inverse(y), x, rtol=0, atol=1e-4)
+        assert (flow(x + 0.1) - y).abs().max() > 0.1
+    assert sum(isinstance(layer, ActNorm) for layer in flow.layers) == 3 * {28: 2, 20: 2}.get(
+        shape[1], 3
+    )
+
+
+def test_actnorm_normalises_its_first_training_batch_and_remembers_that_it_did():
+    layer = ActNorm(2)
+    x = torch.randn(64, 2, 5, 5) * 3 + 7
+    layer.eval()
+    torch.testing.assert_close(layer(x), x)  # an untrained one does nothing
+    layer.train()
+    y = layer(x)
+    assert y.mean((0, 2, 3)).abs().max() < 1e-4 and (y.std((0, 2, 3)) - 1).abs().max() < 0.02
+    again = ActNorm(2)
+    again.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(again(10 * x), layer(10 * x))
+
+
+@pytest.fixture(scope="module")
+def hwang(digits):
+    system = lga.build_system("hwang2023", digits, hidden=16)
+    settings = lga.settings_for("quick", "rotated_mnist", "hwang2023", train_pairs=64 * 20,
+                                validations=1, validation_pairs=8)  # fmt: skip
+    lga.fit(system, digits, settings)
+    return system
+
+
+@torch.no_grad()
+def test_hwang2023_is_an_exact_action(hwang, digits):
+    x = digits.pairs("test", 8, seeded()).x1
+    pairs = next(digits.fixed_pairs("test", 8))
+    z1 = hwang.group.vector(hwang.element(pairs))
+    z2 = z1.roll(1, 0) - 2 * z1
+    assert (hwang.move(z1, x) - x).abs().max() > 1e-3
+    torch.testing.assert_close(hwang.move(0 * z1, x), x, rtol=0, atol=1e-4)
+    torch.testing.assert_close(
+        hwang.move(z1, hwang.move(z2, x)), hwang.move(z1 + z2, x), rtol=0, atol=1e-4
+    )
+
+
+@torch.no_grad()
+def test_hwang2023_reads_g_off_the_demonstration_only(hwang, digits):
+    pairs = next(digits.fixed_pairs("test", 8))
+    painted = hwang.predict(pairs)
+    told_wrong = lga.Pairs(pairs.x1, 1 - pairs.x2, pairs.g.mT, pairs.x3, pairs.x4)
+    assert torch.equal(hwang.predict(told_wrong), painted)
+    shown_other = lga.Pairs(pairs.x1, pairs.x2, pairs.g, pairs.x4, pairs.x3)
+    assert not torch.allclose(hwang.predict(shown_other), painted)
+    with pytest.raises(ValueError, match="cannot be told g"):
+        hwang.transform(pairs.x1, pairs.g)
+    with pytest.raises(ValueError, match="these pairs have none"):
+        hwang.predict(lga.Pairs(pairs.x1, pairs.x2, pairs.g))
+    path = hwang.path(pairs, 5)
+    assert torch.equal(path[0], Translation(10).identity(1)[0])
+    torch.testing.assert_close(path[-1], hwang.element(pairs)[0])
+
+
+@pytest.mark.parametrize("name", ["rotated_mnist", "blocked_mnist", "brain_mri"])
+def test_a_demonstration_is_another_object_at_the_same_elements(name):
+    dataset = lga.load_dataset(
+        name, "stand-in", **({"subjects": 24} if name == "brain_mri" else {})
+    )
+    pairs = next(dataset.fixed_pairs("test", 12))
+    again = next(dataset.fixed_pairs("test", dataset.size("test") + 12))
+    assert len(pairs.x3) == len(pairs.x4) == 12
+    same = (pairs.x3 - pairs.x1).abs().flatten(1).amax(1) < 1e-3
+    assert not same.any()
+    torch.testing.assert_close(again.x1[:12], pairs.x1)
+    if name == "rotated_mnist":  # g moves x3 to x4, up to a second interpolation
+        moved = rotate_maps(pairs.g, pairs.x3)
+        psnr = lga.metrics.psnr_db(moved, pairs.x4)
+        assert psnr.mean() > lga.metrics.psnr_db(pairs.x3, pairs.x4).mean() + 10
+
+
+# -- dupont2020 and sajjadi2022 ---------------------------------------------------------------
+
+
+def test_the_renderer_is_the_inverse_renderer_backwards():
+    channels, strides = backwards(FLAT, FLAT_STRIDES)
+    assert channels == [128, 128, 256, 256, 128, 128, 128, 128, 64, 64, 64]
+    assert strides == [1, 1, 2, 1, -2, 1, -2, 1, -2, 1, 1]
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return lga.SYSTEMS["dupont2020"]((3, 64, 64), SO3(), FLIGHT, width=8).eval()
+
+
+@torch.no_grad()
+def test_dupont2020_keeps_nothing_outside_the_ball(scene):
+    z = scene.encode(torch.rand(2, 3, 64, 64)).z
+    assert z.shape == (2, 8, 16, 16, 16)
+    place = (torch.arange(16) + 0.5) / 8 - 1
+    radius = torch.stack(torch.meshgrid(place, place, place, indexing="ij")).norm(dim=0)
+    assert (z[:, :, radius > 1] == 0).all() and (z[:, :, radius <= 1] != 0).float().mean() > 0.99
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_known_volume_turns_as_scipy_turns_it(scene, seed):
+    """Voxels against an independent rotation: axes of the array are depth, rows, columns."""
+    g = SO3().sample(1, seeded(seed))
+    place = torch.arange(16.0) - 7.5
+    z, y, x = torch.meshgrid(-place, -place, place, indexing="ij")  # right, up, towards the viewer
+    blob = torch.exp(-((x - 3) ** 2 + (y - 1) ** 2 / 2 + (z + 2) ** 2) / 6)
+    volume = blob.expand(1, 8, 16, 16, 16)
+    ours = scene.act(g, Encoding(volume)).z[0, 0]
+    # SciPy pulls back: output at o comes from input at M o. Array axes are (−z, −y, x).
+    to_xyz = torch.tensor([[0.0, 0, 1], [0, -1, 0], [-1, 0, 0]])
+    pull_back = (to_xyz.mT @ g[0].mT @ to_xyz).double().numpy()
+    offset = 7.5 - pull_back @ [7.5, 7.5, 7.5]
+    theirs = affine_transform(
+        blob.double().numpy(), pull_back, offset, order=1, mode="grid-constant"
+    )
+    assert abs(ours.numpy() - theirs).max() < 1e-5
+    assert (ours - blob).abs().max() > 0.1
+
+
+def test_the_turntable_turns_the_scene_about_the_tilted_vertical():
+    scene = lga.SYSTEMS["dupont2020"]((3, 64, 64), Cyclic(24), TURNTABLE, width=8)
+    up = torch.tensor([0.0, math.cos(TURNTABLE.elevation_rad), math.sin(TURNTABLE.elevation_rad)])
+    place = torch.arange(16.0) - 7.5
+    z, y, x = torch.meshgrid(-place, -place, place, indexing="ij")
+    height = torch.stack([x, y, z], -1) @ up
+    around = torch.exp(-((height - 2) ** 2) / 4 - (x**2 + y**2 + z**2) / 12)
+    volume = around.expand(1, 8, 16, 16, 16)
+    moved = scene.act(Cyclic(24).element(torch.tensor([5])), Encoding(volume)).z
+    assert (moved - volume).abs().max() < 0.08  # what is round about the vertical stays
+    wrong = SO3().rotation(torch.eye(3)[1:2], torch.tensor([5 * math.pi / 12]))
+    assert (rotate_maps(wrong, volume) - volume).abs().max() > 0.2  # the vertical is tilted
+
+
+@torch.no_grad()
+def test_dupont2020_obeys_the_group_laws_up_to_interpolation(scene):
+    from lga.laws import law_report
+
+    g = SO3().sample(4, seeded())
+    report = law_report(scene, torch.rand(4, 3, 64, 64), g, g.roll(1, 0))
+    assert report["law_identity"] < 1e-5 and 0.01 < report["law_compatibility"] < 1.5
+
+
+def test_structural_loss_is_one_minus_ssim():
+    x = torch.rand(3, 3, 40, 40, generator=seeded())
+    y = (x + 0.2 * torch.rand(3, 3, 40, 40, generator=seeded(1))).clamp(0, 1)
+    ours = 1 - float(structural_loss(x, y))
+    assert ours == pytest.approx(float(lga.metrics.ssim(x, y).mean()), abs=1e-4)
+
+
+def project(camera, points, side):
+    """Where points (n, 3) in camera axes, the eye at 0, fall: column and row in pixels."""
+    reach = math.tan(camera.field_of_view_rad / 2)
+    across = points[:, :2] / -points[:, 2:] / reach
+    return (across[:, 0] + 1) / 2 * side, (1 - across[:, 1]) / 2 * side
+
+
+@pytest.mark.parametrize("camera, group", [(FLIGHT, SO3()), (TURNTABLE, Cyclic(24))])
+def test_moved_rays_meet_the_unmoved_point(camera, group):
+    """The ray of the pixel where g·p is seen passes p, in the frame of the first camera."""
+    side, n = 64, 16
+    centre = torch.tensor([0.0, 0.0, -camera.distance])
+    p = centre + 0.25 * torch.randn(n, 3, generator=seeded())
+    turn = camera.turn(group, group.sample(n, seeded(1)))
+    moved = centre + ((p - centre)[:, None] @ turn.mT)[:, 0]
+    column, row = project(camera, moved, side)
+    place = torch.stack([column / side * 2 - 1, 1 - row / side * 2], 1)
+    reach = math.tan(camera.field_of_view_rad / 2)
+    direction = torch.cat([place * reach, -torch.ones(n, 1)], 1)
+    direction = direction / direction.norm(dim=1, keepdim=True)
+    origin, direction = (part[:, 0] for part in camera.moved_rays(turn, direction[:, None]))
+    off = torch.linalg.cross(p - origin, direction).norm(dim=1)
+    assert off.max() < 1e-5 and (origin.norm(dim=1) > 0.01).any()
+    assert (origin - centre).norm(dim=1).sub(camera.distance).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("side", [64, 17])
+def test_rays_go_through_pixel_centres(side):
+    rays = TURNTABLE.rays(side)
+    column, row = project(TURNTABLE, rays.reshape(-1, 3), side)
+    rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    torch.testing.assert_close(column, columns.flatten() + 0.5, rtol=0, atol=1e-3)
+    torch.testing.assert_close(row, rows.flatten() + 0.5, rtol=0, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def rays():
+    torch.manual_seed(0)
+    return lga.SYSTEMS["sajjadi2022"](
+        (3, 64, 64), SO3(), FLIGHT, tokens=64, depth=1, rays=32
+    ).eval()
+
+
+@torch.no_grad()
+def test_sajjadi2022_paints_pixel_by_pixel(rays):
+    x, g = torch.rand(2, 3, 64, 64), SO3().sample(2, seeded())
+    picture = rays.transform(x, g)
+    pixels = torch.tensor([[0, 63, 64 * 10 + 7], [5, 4095, 64 * 33]])
+    seen = rays.look(rays.encoder(x, rays.own_rays), g, pixels)
+    for n in range(2):
+        for color, pixel in zip(seen[n], pixels[n], strict=True):
+            torch.testing.assert_close(picture[n, :, pixel // 64, pixel % 64], color)
+    assert (rays.transform(x, SO3().identity(2)) - picture).abs().max() > 1e-5
+
+
+def test_sajjadi2022_loss_compares_rays_with_their_pixels(rays, monkeypatch):
+    pairs = lga.Pairs(torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64), SO3().sample(2))
+
+    def perfect(tokens, g, pixels):
+        return torch.stack([pairs.x2[n].flatten(1)[:, pixels[n]].mT for n in range(2)])
+
+    monkeypatch.setattr(rays, "look", perfect)
+    assert rays.loss(pairs)["pixel"] == 0
+
+
+def test_ray_features_are_sines_of_octaves():
+    origins, directions = torch.tensor([[0.3, 0.0, -1.0]]), torch.tensor([[0.0, 0.5, 0.25]])
+    features = ray_features(origins, directions)
+    assert features.shape == (1, 180)
+    waves = features.view(2, 3, 30)
+    torch.testing.assert_close(waves[0, 0, 5], torch.tensor(math.sin(math.pi * 0.3)))
+    torch.testing.assert_close(waves[1, 1, 15 + 6], torch.tensor(math.cos(2 * math.pi * 0.5)))
+
+
+def test_a_reduced_preset_says_so():
+    def build(**size):
+        return lga.SYSTEMS["sajjadi2022"]((3, 64, 64), SO3(), FLIGHT, **size).remarks
+
+    assert build(tokens=384, depth=4) == {"preset": "reduced: tokens of 384, 4 blocks"}
+    with torch.device("meta"):
+        assert build() == {}
+
+
+# -- which cells there are --------------------------------------------------------------------
+
+
+def test_cells_of_the_published_tables_and_no_others():
+    refused = {name: set(refusals(name)) for name in lga.SYSTEMS}
+    everywhere, scenes = set(lga.DATASETS), {"nmr", "plane_in_the_sky"}
+    assert refused["winter2022"] == scenes | {"brain_mri"}
+    assert refused["hwang2023"] == scenes
+    assert refused["dupont2020"] == refused["sajjadi2022"] == everywhere - scenes
+    assert not refused["copy_input"] and not refused["mean_image"] and not refused["jin2024"]
+    assert "equivariant by construction" in refusals("winter2022")["brain_mri"]
+    assert "shown it" in refusals("hwang2023")["nmr"]

@@ -126,7 +126,7 @@ RULES = (
     Rule({"learning_rate": 1e-3, "batch_size": 64}, system="winter2022"),
     Rule({"precision": "bf16-mixed"}, profile="standard", system="winter2022"),
     Rule({"precision": "bf16-mixed"}, profile="paper", system="winter2022"),
-    Rule({"train_pairs": 12_800, "fields": 16, "width": 32}, profile="quick", system="winter2022"),
+    Rule({"train_pairs": 19_200, "fields": 16, "width": 32}, profile="quick", system="winter2022"),
     # hwang2023: faster learning makes its flow steep, and float32 no longer inverts it.
     Rule({"learning_rate": 1e-3, "batch_size": 64}, dataset=MNISTS, system="hwang2023"),
     Rule({"learning_rate": 1e-3}, dataset="brain_mri", system="hwang2023"),
@@ -137,12 +137,13 @@ RULES = (
     ),
     # dupont2020: Adam 2e-4.
     Rule({"learning_rate": 2e-4}, profile="paper", system="dupont2020"),
-    Rule({"train_pairs": 1_600}, profile="quick", system="dupont2020"),
+    Rule({"width": 8, "batch_size": 4}, profile="quick", system="dupont2020"),
     # sajjadi2022: Adam 1e-4 with warm-up; a reduced preset where the budget is small.
     Rule({"schedule": "cosine"}, profile="paper", system="sajjadi2022"),
     Rule({"tokens": 384, "depth": 4}, profile="standard", system="sajjadi2022"),
     Rule(
-        {"tokens": 192, "depth": 2, "rays": 256, "learning_rate": 5e-4},
+        {"tokens": 128, "depth": 2, "rays": 256, "train_pairs": 16_000, "batch_size": 4,
+         "learning_rate": 1e-3},
         profile="quick", system="sajjadi2022",
     ),
     # A picture's pixels have far to go, and nothing to overshoot.

@@ -87,10 +87,14 @@ class TokenEncoder(nn.Module):
             ]
             c_in = c = 2 * c
         self.convolutions = nn.Sequential(*layers, nn.Conv2d(c, width, 1))
+        # Through nine layers, what the image says would otherwise shrink to nothing.
+        for layer in self.convolutions:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight)
         # As published: places for images up to 240×320, and what marks a token's camera as the
         # one whose frame is used, or as another. One input view needs the first of these only.
-        self.places = nn.Parameter(torch.randn(width, *PLACES))
-        self.cameras = nn.Parameter(torch.randn(2, width))
+        self.places = nn.Parameter(0.02 * torch.randn(width, *PLACES))
+        self.cameras = nn.Parameter(0.02 * torch.randn(2, width))
         self.blocks = nn.ModuleList(
             Block(width, None, width // head_dim, head_dim, 2 * width) for _ in range(depth)
         )
@@ -101,8 +105,11 @@ class TokenEncoder(nn.Module):
         Raises:
             ValueError: for images larger than the table of places.
         """
-        maps = rays.permute(2, 0, 1).expand(len(x), -1, -1, -1).to(x.dtype)
-        features = self.convolutions(torch.cat([x, maps], 1))
+        # The rays are the same for all images, so their share of the first layer is done once.
+        first, rest = self.convolutions[0], self.convolutions[1:]
+        of_image, of_rays = first.weight.split([x.shape[1], RAY_FEATURES], 1)
+        seen_by = F.conv2d(rays.permute(2, 0, 1)[None], of_rays, padding=1)
+        features = rest(F.conv2d(x, of_image, padding=1) + seen_by)
         height, wide = features.shape[2:]
         if height > PLACES[0] or wide > PLACES[1]:
             raise ValueError(f"images have at most 240×320 pixels, got {tuple(x.shape[2:])}")
@@ -129,11 +136,11 @@ class RayDecoder(nn.Module):
             Block(RAY_FEATURES, width, width // head_dim, head_dim, 2 * width) for _ in range(depth)
         )
         self.color = nn.Sequential(
-            nn.Linear(RAY_FEATURES, 128), nn.ReLU(), nn.Linear(128, channels), nn.Sigmoid()
+            nn.Linear(RAY_FEATURES, 128), nn.ReLU(), nn.Linear(128, channels)
         )
 
     def forward(self, rays: Tensor, tokens: Tensor) -> Tensor:
-        """Ray features (N, r, 180) and tokens (N, n, width) to colours (N, r, C) in [0, 1]."""
+        """Ray features (N, r, 180) and tokens (N, n, width) to colours (N, r, C), unclipped."""
         for block in self.blocks:
             rays = block(rays, tokens)
         return self.color(rays)

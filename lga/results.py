@@ -276,12 +276,13 @@ DECIMALS = {"psnr_db": 2, "ssim": 3, "ssim_range255": 3, "lpips": 3}
 HEADINGS = {"psnr_db": "PSNR (dB)", "ssim": "SSIM", "ssim_range255": "SSIM₂₅₅", "lpips": "LPIPS"}
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "lpips")
+CONTROLS = ("copy_input", "mean_image")
 
 NOTE = """\
 Mean ± standard deviation over seeds, beside the published figures. SSIM is measured with data range
 1; SSIM₂₅₅ repeats it with data range 255 on images in [0, 1], which the published SSIM of hwang2023
-and jin2024 fits and which reads near 1 for almost any copy: compare it only with itself. An empty
-cell was not run.
+and jin2024 fits and which reads near 1 for almost any copy: compare it only with itself. copy_input
+paints x1 again, mean_image one picture for all: a system must beat both. An empty cell was not run.
 """
 
 
@@ -312,7 +313,8 @@ def table(name: str, profile: str, results: Path | str | None = None):
 
     labels = {row_label(record) for record in records}
     rows = {}
-    for label in [*systems, *sorted(labels - set(systems))]:
+    controls = [control for control in CONTROLS if control in labels]
+    for label in [*controls, *systems, *sorted(labels - {*controls, *systems})]:
         row: dict[str, Any] = {}
         for dataset, cells in published.items():
             runs = [r for r in records if r["dataset"] == dataset and row_label(r) == label]
@@ -346,7 +348,7 @@ def table_markdown(name: str, profile: str, results: Path | str | None = None) -
 def dataset_block(frame, name: str, dataset: str) -> str:
     """A dataset's rows: reproduced beside published, and the number of seeds.
 
-    What a run overrides stands below, behind the letter of its row.
+    Below stand what a run overrides, behind the letter of its row, and the order of the systems.
     """
     sources = "; ".join(sorted(set(frame[f"{dataset}_source"]) - {""}))
     title = f"## {dataset}: {sources}" if sources else f"## {dataset}: not run"
@@ -356,7 +358,7 @@ def dataset_block(frame, name: str, dataset: str) -> str:
         header.append(HEADINGS[metric])
         if metric in PUBLISHED_METRICS:
             header.append("published")
-    rows, notes = [], []
+    rows, notes, reached = [], [], {}
     for label, row in frame.iterrows():
         system, _, changes = label.partition(" (")
         mark = "abcdefghijklmnopqrstuvwxyz"[len(notes) % 26]
@@ -371,6 +373,12 @@ def dataset_block(frame, name: str, dataset: str) -> str:
         if any(cells[1:]):
             rows.append([*cells, row[f"{dataset}_seeds"] or ""])
             notes += [f"({mark}) {changes.replace(')', '')}"] if changes else []
+            if system in TABLES[name][dataset] and not missing(row[f"{dataset}_psnr_db_mean"]):
+                reached[cells[0]] = row[f"{dataset}_psnr_db_mean"]
+    if len(reached) > 1:
+        published = {s: cell["psnr_db"] for s, cell in TABLES[name][dataset].items()}
+        orders = [" > ".join(sorted(by, key=by.get, reverse=True)) for by in (published, reached)]
+        notes.append("By PSNR, published: {}. Here: {}.".format(*orders))
     return "\n\n".join([title, markdown([*header, "seeds"], rows), *notes])
 
 

@@ -43,3 +43,21 @@ def test_learning_curves_show_the_mask_where_it_changes():
     assert len(figures.learning_curve(still).axes) == 2
     many = figures.learning_curves({"a": HISTORY, "b": still})
     assert [len(axis.lines) for axis in many.axes] == [2, 2] and is_png(many)
+
+
+def test_figures_take_their_batch_to_where_the_system_is(digits):
+    """Batches are drawn on the CPU before training may move the system to a GPU."""
+    seen = set()
+
+    class Elsewhere(lga.SYSTEMS["mean_image"]):
+        def transform(self, x, g):
+            seen.update({x.device.type, g.device.type})
+            return torch.zeros(x.shape)
+
+    system = Elsewhere((1, 28, 28), digits.group).to("meta")
+    batch = next(digits.fixed_pairs("test", 2))
+    assert figures.device_of(system).type == "meta"
+    assert figures.device_of(lga.build_system("copy_input", digits)).type == "cpu"
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        figures.pairs(system, batch)  # nothing on "meta" can be drawn
+    assert seen == {"meta"}

@@ -142,3 +142,16 @@ def test_controls_stand_beside_the_runs(tmp_path):
     }  # fmt: skip
     curves = results.histories("rotated_mnist", "quick", tmp_path)
     assert list(curves) == list(frame.index) and curves["swarnali2025, seed-0"][0]["step"] == 1
+
+
+def test_tables_begin_with_the_controls_and_say_how_systems_rank(tmp_path):
+    for system, psnr_db in (("jin2024", 20.0), ("winter2022", 21.0), ("copy_input", 10.0)):
+        publish(tmp_path, record(system, psnr_db=psnr_db))
+    publish(tmp_path, record("mean_image", psnr_db=12.0, dataset="brain_mri"))
+    assert list(results.table("table_1", "quick", tmp_path).index)[:3] == [
+        "copy_input", "mean_image", "winter2022",
+    ]  # fmt: skip
+    text = results.table_markdown("table_1", "quick", tmp_path)
+    rotated, _, brain = text.split("\n## ")[1:]
+    order = "published: jin2024 > winter2022 > hwang2023. Here: winter2022 > jin2024."
+    assert order in rotated and "Here:" not in brain

@@ -97,6 +97,20 @@ def test_winter2022_paints_g_after_the_pose_it_found(winter, digits):
     assert winter.loss(pairs)["pixel"] == winter.loss(wrong)["pixel"]
 
 
+@pytest.mark.parametrize("side, served", [(20, False), (27, True), (32, True), (33, False)])
+def test_winter2022_takes_small_images_only(side, served):
+    group = SO2()
+    images, elements = torch.rand(20, 1, side, side), group.sample(20, seeded())
+    own = lga.OrbitDataset.from_arrays(images, elements, [k // 2 for k in range(20)], group)
+    if served:
+        system = lga.build_system("winter2022", own)
+        x = torch.rand(3, 1, side, side)
+        assert system.transform(x, group.sample(3)).shape == x.shape
+    else:
+        with pytest.raises(ValueError, match="25 to 32 pixels"):
+            lga.build_system("winter2022", own)
+
+
 # -- hwang2023 --------------------------------------------------------------------------------
 
 

@@ -32,6 +32,9 @@ class Fields(NamedTuple):
 
 
 HIDDEN = Fields(trivial=32, vector=32)
+SIZES = (7, 5, 5, 5, 5, 3)
+LEAST_SIDE = 1 + sum(size - 1 for size in SIZES)
+LARGEST_SIDE = 32
 
 
 class SteerableConv(nn.Module):
@@ -131,14 +134,14 @@ class SteerableNonlinearity(nn.Module):
 class SteerableEncoder(nn.Module):
     """An embedding that does not change and an arrow that turns when the image turns.
 
-    Six blocks without padding, 28×28 → 22 → 18 → 14 → 10 → 6 → 4, and the spatial mean. Filter
-    sizes and fields are published, the padding is not.
+    Six blocks without padding, 28×28 → 22 → 18 → 14 → 10 → 6 → 4, the last one without
+    nonlinearity, and the spatial mean. Filter sizes and fields are published, the padding is not.
+    Images have at least `LEAST_SIDE` pixels a side.
 
     Args:
         channels: of the images.
         embedding: length of the invariant embedding.
         hidden: fields of the feature maps in between.
-        sizes: sides of the filters, the last one's block without nonlinearity.
     """
 
     def __init__(
@@ -146,21 +149,17 @@ class SteerableEncoder(nn.Module):
         channels: int,
         embedding: int = 32,
         hidden: Fields = HIDDEN,
-        sizes: tuple[int, ...] = (7, 5, 5, 5, 5, 3),
     ) -> None:
         super().__init__()
         self.embedding = embedding
-        self.least_side = 1 + sum(size - 1 for size in sizes)
-        between = [Fields(channels, 0), *[hidden] * (len(sizes) - 1)]
+        between = [Fields(channels, 0), *[hidden] * (len(SIZES) - 1)]
         blocks: list[nn.Module] = []
-        for here, there, size in zip(between, between[1:], sizes, strict=False):
+        for here, there, size in zip(between, between[1:], SIZES, strict=False):
             blocks += [SteerableConv(here, there, size), SteerableNonlinearity(there)]
-        self.blocks = nn.Sequential(*blocks, SteerableConv(hidden, Fields(embedding, 1), sizes[-1]))
+        self.blocks = nn.Sequential(*blocks, SteerableConv(hidden, Fields(embedding, 1), SIZES[-1]))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) to embeddings (N, embedding) and vectors (N, 2), x right and y up."""
-        if min(x.shape[2:]) < self.least_side:
-            raise ValueError(f"images have at least {self.least_side} pixels to a side")
         features = self.blocks(x).float().mean((2, 3))
         return features.split([self.embedding, 2], 1)
 
@@ -172,7 +171,7 @@ class CanonicalDecoder(nn.Sequential):
     sizes 5, 5, 3, 3 are what gives that count.
 
     Args:
-        image_shape: (C, H, W), H and W at most 32.
+        image_shape: (C, H, W), H and W at most `LARGEST_SIDE`.
         embedding: length of the embedding.
         width: channels in between.
     """

@@ -10,6 +10,7 @@ from torch import Tensor
 from lga.groups import SO2, Group, rotate_maps
 from lga.losses import pixel_loss
 from lga.networks import CanonicalDecoder, Fields, SteerableEncoder
+from lga.networks.steerable import LARGEST_SIDE, LEAST_SIDE
 from lga.pairs import Pairs
 from lga.systems.base import System
 
@@ -50,6 +51,9 @@ class Winter2022(System):
                 "needs an encoder that is equivariant by construction, which there is for turns of "
                 "the image plane only"
             )
+        sides = dataset.image_shape[1:]
+        if min(sides) < LEAST_SIDE or max(sides) > LARGEST_SIDE:
+            return f"takes images of {LEAST_SIDE} to {LARGEST_SIDE} pixels a side"
         return None
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:

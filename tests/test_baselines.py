@@ -329,6 +329,20 @@ def test_sajjadi2022_paints_pixel_by_pixel(rays):
     assert (rays.transform(x, SO3().identity(2)) - picture).abs().max() > 1e-5
 
 
+@torch.no_grad()
+def test_sajjadi2022_asks_for_the_rays_of_the_pixels(rays, monkeypatch):
+    """For g = e they are the encoder's own: row 0 is the top, column 0 the left."""
+    monkeypatch.setattr(rays, "decoder", torch.nn.Identity())
+    monkeypatch.setattr(rays.decoder, "forward", lambda features, tokens: features)
+    pixels = torch.tensor([[0, 63, 64 * 10 + 7]])
+    asked = rays.look(None, SO3().identity(1), pixels)
+    torch.testing.assert_close(asked[0], torch.stack([rays.own_rays[0, 0], rays.own_rays[0, 63],
+                                                      rays.own_rays[10, 7]]))  # fmt: skip
+    top_right = FLIGHT.rays(64)[0, 63]
+    assert top_right[0] > 0 and top_right[1] > 0 and top_right[2] < 0
+    torch.testing.assert_close(rays.own_rays[0, 63], ray_features(torch.zeros(3), top_right))
+
+
 def test_sajjadi2022_loss_compares_rays_with_their_pixels(rays, monkeypatch):
     pairs = lga.Pairs(torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64), SO3().sample(2))
 

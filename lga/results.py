@@ -378,7 +378,9 @@ def dataset_block(frame, name: str, dataset: str) -> str:
     if len(reached) > 1:
         published = {s: cell["psnr_db"] for s, cell in TABLES[name][dataset].items()}
         orders = [" > ".join(sorted(by, key=by.get, reverse=True)) for by in (published, reached)]
-        notes.append("By PSNR, published: {}. Here: {}.".format(*orders))
+        notes.append(
+            "By PSNR, published: {}. Here, with the settings of each row: {}.".format(*orders)
+        )
     return "\n\n".join([title, markdown([*header, "seeds"], rows), *notes])
 
 

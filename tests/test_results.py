@@ -153,5 +153,5 @@ def test_tables_begin_with_the_controls_and_say_how_systems_rank(tmp_path):
     ]  # fmt: skip
     text = results.table_markdown("table_1", "quick", tmp_path)
     rotated, _, brain = text.split("\n## ")[1:]
-    order = "published: jin2024 > winter2022 > hwang2023. Here: winter2022 > jin2024."
-    assert order in rotated and "Here:" not in brain
+    assert "published: jin2024 > winter2022 > hwang2023. Here, with" in rotated
+    assert "of each row: winter2022 > jin2024." in rotated and "By PSNR" not in brain

@@ -54,8 +54,15 @@ class InvertibleConv(nn.Module):
         return F.conv2d(y, torch.linalg.inv(self.weight)[:, :, None, None])
 
 
+LARGEST_SHIFT = 3.0
+
+
 class AdditiveCoupling(nn.Module):
-    """(a, b) ↦ (a, b + h(a)): invertible whatever h is, and the identity to begin with."""
+    """(a, b) ↦ (a, b + h(a)): invertible whatever h is, and the identity to begin with.
+
+    h stays within ±`LARGEST_SHIFT`. Unbounded, it grows a hundredfold in training, and float32 no
+    longer inverts the network to 1e-4. Not stated in the paper.
+    """
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
@@ -71,13 +78,17 @@ class AdditiveCoupling(nn.Module):
             last,
         )
 
+    def shift(self, a: Tensor) -> Tensor:
+        """h(a)."""
+        return LARGEST_SHIFT * torch.tanh(self.h(a) / LARGEST_SHIFT)
+
     def forward(self, x: Tensor) -> Tensor:
         a, b = x[:, : self.kept], x[:, self.kept :]
-        return torch.cat([a, b + self.h(a)], 1)
+        return torch.cat([a, b + self.shift(a)], 1)
 
     def inverse(self, y: Tensor) -> Tensor:
         a, b = y[:, : self.kept], y[:, self.kept :]
-        return torch.cat([a, b - self.h(a)], 1)
+        return torch.cat([a, b - self.shift(a)], 1)
 
 
 class Squeeze(nn.Module):

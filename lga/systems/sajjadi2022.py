@@ -21,7 +21,7 @@ class Sajjadi2022(System):
     the moved one, turned by g⁻¹ around the object. Everything is in the frame of the first camera.
 
     Args:
-        image_shape: (3, H, W), H and W divisible by 16, at most 240×320.
+        image_shape: (3, S, S), S divisible by 16, at most 240.
         group: turns of the object: SO(3), or of a turntable.
         camera: how it looks at the object.
         tokens: width of a token, a multiple of 64; 768 in the paper.

@@ -71,8 +71,7 @@ class Winter2022(System):
 
     def transform(self, x: Tensor, g: Tensor) -> Tensor:
         embedding, pose = self.encode(x)
-        with torch.autocast(pose.device.type, enabled=False):
-            return self.paint(embedding, self.group.compose(g, pose))
+        return self.paint(embedding, self.group.compose(g, pose))
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         """‖x − R(v) · D(embedding)‖² over both images of each pair; g is not used."""

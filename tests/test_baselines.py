@@ -339,6 +339,18 @@ def test_sajjadi2022_paints_pixel_by_pixel(rays):
 
 
 @torch.no_grad()
+def test_sajjadi2022_rolls_the_whole_picture(rays):
+    """A camera rolled about its line of sight has the same rays: no sky can stay behind."""
+    x = torch.rand(2, 3, 64, 64)
+    forward, quarter = torch.tensor([[0.0, 0.0, 1.0]]), torch.tensor([math.pi / 2])
+    roll = SO3().rotation(forward, quarter).expand(2, 3, 3)
+    upright = rays.transform(x, SO3().identity(2))
+    turned = torch.rot90(upright, 1, (2, 3))  # counter-clockwise
+    torch.testing.assert_close(rays.transform(x, roll), turned, rtol=0, atol=1e-3)
+    assert (turned - upright).abs().max() > 1e-2
+
+
+@torch.no_grad()
 def test_sajjadi2022_asks_for_the_rays_of_the_pixels(rays, monkeypatch):
     """For g = e they are the encoder's own: row 0 is the top, column 0 the left."""
     monkeypatch.setattr(rays, "decoder", torch.nn.Identity())

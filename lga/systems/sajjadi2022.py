@@ -19,6 +19,8 @@ class Sajjadi2022(System):
 
     No latent moves: g enters as the camera that sees the unmoved object as the first camera sees
     the moved one, turned by g⁻¹ around the object. Everything is in the frame of the first camera.
+    Rolled about its line of sight a camera has the same rays, so the picture rolls as a whole: of a
+    sky that should stay, no more can be painted than rings around the picture's centre.
 
     Args:
         image_shape: (3, S, S), S divisible by 16, at most 240.

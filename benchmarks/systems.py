@@ -1,0 +1,66 @@
+"""What a training pair costs each system, at its published size, beside one of `jin2024`.
+
+Forward, backward and optimiser step on one batch of a stand-in, without drawing pairs; the systems
+take turns, so that what else the machine does weighs on all. `python benchmarks/systems.py` or
+`lga bench`.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+import lga
+from lga.results import CONTROLS
+
+BATCHES = {"rotated_mnist": 64, "brain_mri": 4, "nmr": 4}
+SMALL = {"brain_mri": {"subjects": 16}, "nmr": {"objects": 8}}
+ROUNDS = 3
+
+
+def training_step(system: lga.System, pairs: lga.Pairs) -> Callable[[], float]:
+    """Takes one step and reads its loss, which waits for the device."""
+    optimizer = torch.optim.Adam(system.parameters(), lr=1e-4)
+
+    def step() -> float:
+        loss = torch.stack(list(system.loss(pairs).values())).sum()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return float(loss.detach())
+
+    return step
+
+
+def measure() -> dict[str, float | str]:
+    """`<dataset>_<system>_over_jin2024`: seconds a pair over those of `jin2024`, medians."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    measured: dict[str, float | str] = {}
+    for name, batch_size in BATCHES.items():
+        dataset = lga.load_dataset(name, "stand-in", **SMALL.get(name, {}))
+        pairs = dataset.pairs("train", batch_size, torch.Generator()).to(device)
+        steps = {
+            label: training_step(lga.build_system(label, dataset).to(device), pairs)
+            for label, system in lga.SYSTEMS.items()
+            if system.refusal(dataset) is None and label not in CONTROLS
+        }
+        seconds: dict[str, list[float]] = {label: [] for label in steps}
+        for _ in range(1 + ROUNDS):
+            for label, step in steps.items():
+                started = time.perf_counter()
+                step()
+                seconds[label].append(time.perf_counter() - started)
+        medians = {label: statistics.median(taken[1:]) for label, taken in seconds.items()}
+        measured[f"{name}_jin2024_pairs_per_second"] = round(batch_size / medians["jin2024"], 1)
+        for label, median in medians.items():
+            if label != "jin2024":
+                measured[f"{name}_{label}_over_jin2024"] = round(median / medians["jin2024"], 2)
+    measured["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
+    measured["threads"] = torch.get_num_threads()
+    return measured
+
+
+if __name__ == "__main__":
+    for name, value in measure().items():
+        print(f"{name:<44} {value}")

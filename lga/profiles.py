@@ -127,7 +127,7 @@ RULES = (
     Rule({"precision": "bf16-mixed"}, profile="standard", system="winter2022"),
     Rule({"precision": "bf16-mixed"}, profile="paper", system="winter2022"),
     Rule({"train_pairs": 19_200, "fields": 16, "width": 32}, profile="quick", system="winter2022"),
-    # hwang2023: faster learning makes its flow steep, and float32 no longer inverts it.
+    # hwang2023: its optimiser settings are not published.
     Rule({"learning_rate": 1e-3, "batch_size": 64}, dataset=MNISTS, system="hwang2023"),
     Rule({"learning_rate": 1e-3}, dataset="brain_mri", system="hwang2023"),
     Rule({"hidden": 32}, profile="quick", system="hwang2023"),

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from matplotlib import colormaps, cycler
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -15,6 +16,7 @@ from lga.systems.base import System
 INK = "#222222"
 ACCENT = "#b8442f"
 QUIET = "#4c78a8"
+LINES = cycler(linestyle=["-", "--", ":"]) * cycler(color=colormaps["tab10"].colors)
 
 
 class Chart(Figure):
@@ -124,8 +126,10 @@ def learning_curves(histories: Mapping[str, Sequence[dict[str, float]]]) -> Char
     """Validation PSNR and |M| of several runs against the pairs seen.
 
     Args:
-        histories: the rows of each run's history, by label.
+        histories: the rows of each run's history, by label. A run of one row, as of a system
+            without weights, has no curve.
     """
+    curves = {label: history for label, history in histories.items() if len(history) > 1}
     figure = Chart(figsize=(9.6, 3.4), layout="constrained")
     axes = figure.subplots(1, 2)
     panels = [
@@ -133,7 +137,8 @@ def learning_curves(histories: Mapping[str, Sequence[dict[str, float]]]) -> Char
         ("mask_fraction", "mask fraction |M|"),
     ]
     for axis, (key, title) in zip(axes, panels, strict=True):
-        for label, history in histories.items():
+        axis.set_prop_cycle(LINES)
+        for label, history in curves.items():
             rows = [row for row in history if key in row]
             thousands = [row["pairs"] / 1000 for row in rows]
             axis.plot(thousands, [row[key] for row in rows], linewidth=1.6, label=label)

@@ -45,6 +45,12 @@ def test_learning_curves_show_the_mask_where_it_changes():
     assert [len(axis.lines) for axis in many.axes] == [2, 2] and is_png(many)
 
 
+def test_learning_curves_of_many_runs_can_be_told_apart():
+    runs = {f"run {k}": HISTORY for k in range(12)}
+    lines = figures.learning_curves(runs | {"copy_input": HISTORY[:1]}).axes[0].lines
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == len(lines) == 12
+
+
 def test_figures_take_their_batch_to_where_the_system_is(digits):
     """Batches are drawn on the CPU before training may move the system to a GPU."""
     seen = set()

@@ -11,7 +11,7 @@ from lga.cameras import FLIGHT, TURNTABLE
 from lga.catalogue import refusals
 from lga.groups import SO2, SO3, Cyclic, Translation, rotate_maps
 from lga.losses import structural_loss
-from lga.networks import Encoding, Fields, Glow, ray_features
+from lga.networks import Encoding, Fields, Glow, TokenEncoder, ray_features
 from lga.networks.glow import ActNorm
 from lga.networks.scene import FLAT, FLAT_STRIDES, backwards
 from lga.networks.steerable import SteerableConv, SteerableNonlinearity
@@ -372,6 +372,14 @@ def test_sajjadi2022_loss_compares_rays_with_their_pixels(rays, monkeypatch):
 
     monkeypatch.setattr(rays, "look", perfect)
     assert rays.loss(pairs)["pixel"] == 0
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_colours_and_rays_are_as_loud_at_first(channels):
+    first = TokenEncoder(channels, 256, 1).convolutions[0].weight
+    of_image, of_rays = first.split([channels, first.shape[1] - channels], 1)
+    ratio = of_image.square().sum() / of_rays.square().sum()
+    assert ratio.item() == pytest.approx(1, rel=0.4)
 
 
 def test_ray_features_are_sines_of_octaves():

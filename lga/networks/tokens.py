@@ -91,6 +91,9 @@ class TokenEncoder(nn.Module):
         for layer in self.convolutions:
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight)
+        # The few colours of a pixel start as loud as the many numbers of its ray.
+        with torch.no_grad():
+            self.convolutions[0].weight[:, :channels] *= math.sqrt(RAY_FEATURES / channels)
         # As published: places for images up to 240×320, and what marks a token's camera as the
         # one whose frame is used, or as another. One input view needs the first of these only.
         self.places = nn.Parameter(0.02 * torch.randn(width, *PLACES))

@@ -130,7 +130,7 @@ def configure(
         data_root: folder of the real data.
         results_dir: root of the results; `results/` by default.
         overrides: changes to settings or to options of the dataset or the system, as a mapping or
-            as "key=value key=value".
+            as "key=value key=value". What the profile says anyway is no change and not recorded.
 
     Raises:
         ValueError: for an unknown name, key or value, naming the known ones.
@@ -148,7 +148,9 @@ def configure(
     for key in given:
         check_name("setting", key, known)
     changes = {key: typed(key, value, known[key]) for key, value in given.items()}
-    values = profile_values(profile, dataset, system) | {"seed": int(seed)} | changes
+    unchanged = known | profile_values(profile, dataset, system) | {"seed": int(seed)}
+    changes = {key: value for key, value in changes.items() if value != unchanged[key]}
+    values = unchanged | changes
     settings = Settings(**{k: v for k, v in values.items() if k in SETTING_NAMES})
     return Run(
         dataset=dataset,
@@ -158,8 +160,8 @@ def configure(
         data_root=str(data_root) if data_root else None,
         overrides=" ".join(f"{key}={value}" for key, value in sorted(changes.items())),
         settings=settings,
-        dataset_options={k: values.get(k, v) for k, v in dataset_defaults.items()},
-        system_options={k: values.get(k, v) for k, v in system_defaults.items()},
+        dataset_options={k: values[k] for k in dataset_defaults},
+        system_options={k: values[k] for k in system_defaults},
         folder=run_folder(results_dir, profile, dataset, system, settings.seed),
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )

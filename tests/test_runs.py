@@ -66,6 +66,13 @@ def test_overrides_are_typed_and_recorded():
     assert lga.configure("rotated_mnist", overrides="turns=none").dataset_options["turns"] is None
 
 
+def test_what_the_profile_says_anyway_is_no_override():
+    usual = lga.configure("nmr", "dupont2020", seed=1)
+    words = "width=8 categories=all seed=1 structural_weight=0.05"
+    again = lga.configure("nmr", "dupont2020", seed=1, overrides=words)
+    assert again.overrides == "" and again.config() == usual.config()
+
+
 def test_option_names_never_mean_two_things():
     from lga.datasets import dataset_options
     from lga.profiles import SETTING_NAMES

@@ -12,7 +12,17 @@ from importlib.metadata import version
 
 __version__ = version("lga")
 
-_MODULES = ("figures", "groups", "latents", "laws", "losses", "metrics", "networks", "results")
+_MODULES = (
+    "figures",
+    "groups",
+    "latents",
+    "laws",
+    "losses",
+    "metrics",
+    "networks",
+    "representations",
+    "results",
+)
 _NAMES = {
     "Pairs": "pairs",
     "OrbitDataset": "datasets",

@@ -11,30 +11,11 @@ group laws Φ_e = id and Φ_g2 Φ_g1 = Φ_(g2 g1) hold as far as they hold for g
 vectors and for maps under quarter turns, to interpolation for maps at other angles.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
-from lga.groups import Group, rotate_maps
-
-Action = Literal["vectors", "maps"]
-
-
-def act_on_vectors(group: Group, g: Tensor, z: Tensor) -> Tensor:
-    """Reads the channels of z as consecutive p-vectors and moves each by g.
-
-    Args:
-        g: elements (N, d, d).
-        z: latents (N, C, *spatial), C divisible by p; every position carries C/p vectors.
-
-    Returns:
-        g·z, of z's shape.
-    """
-    p = group.point_dim
-    vectors = z.reshape(len(z), -1, p, z[0, 0].numel()).transpose(2, 3)  # (N, C/p, S, p)
-    moved = group.act(g, vectors.flatten(1, 2)).view_as(vectors)
-    return moved.transpose(2, 3).reshape(z.shape)
+from lga.groups import Group
+from lga.representations import Representation
 
 
 class FixedSplit(nn.Module):
@@ -91,41 +72,36 @@ class LatentAction(nn.Module):
     """Φ_g of equation (1): a group acting on the varying part of a latent.
 
     Args:
-        group: the group that acts.
-        action: "vectors" moves p-vectors of channels by g; "maps" turns whole feature maps or
-            volumes by the rotation g.
-        split: a module without input that returns the mask, one entry per unit (see `units`).
+        representation: how g moves the latent where nothing holds it back.
+        split: a module without input that returns the mask, one entry per unit.
     """
 
-    def __init__(self, group: Group, action: Action, split: nn.Module) -> None:
+    def __init__(self, representation: Representation, split: nn.Module) -> None:
         super().__init__()
-        self.group, self.action, self.split = group, action, split
+        self.representation, self.split = representation, split
+        sizes, moves = torch.tensor(representation.sizes), torch.tensor(representation.moves)
+        self.register_buffer("sizes", sizes, persistent=False)
+        self.register_buffer("moves", moves, persistent=False)
 
-    @staticmethod
-    def units(group: Group, action: Action, channels: int) -> int:
-        """How many units C channels make: C/p vectors, or C maps.
-
-        Raises:
-            ValueError: when the channels do not divide into p-vectors.
-        """
-        size = group.point_dim if action == "vectors" else 1
-        if channels % size:
-            raise ValueError(f"{channels} latent channels do not divide into {size}-vectors")
-        return channels // size
+    @property
+    def group(self) -> Group:
+        return self.representation.group
 
     def mask(self, z: Tensor) -> Tensor:
         """M spread over the channels of z, (C, 1, …, 1), broadcasting against z."""
-        units = self.split()
-        mask = units.repeat_interleave(z.shape[1] // len(units))
+        mask = self.split().repeat_interleave(self.sizes, output_size=z.shape[1])
         return mask.view(-1, *[1] * (z.ndim - 2))
+
+    def fraction(self) -> float:
+        """|M|: the share of the latent's channels that g moves, in [0, 1]."""
+        moved = self.split().detach() * self.moves * self.sizes
+        return float(moved.sum() / self.sizes.sum())
 
     def move(self, g: Tensor, z: Tensor) -> Tensor:
         """g·z with nothing held back."""
         # Mixed precision would round g to 8 bits and break the group laws.
         with torch.autocast(z.device.type, enabled=False):
-            if self.action == "vectors":
-                return act_on_vectors(self.group, g, z.to(g.dtype))
-            return rotate_maps(g, z.to(g.dtype))
+            return self.representation.act(g, z.to(g.dtype))
 
     def forward(self, g: Tensor, z: Tensor) -> Tensor:
         """Φ_g(z) for elements (N, d, d) and latents (N, C, *spatial)."""

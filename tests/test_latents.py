@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lga.groups import SO2, SO3, Affine, Cyclic, Product
-from lga.latents import FixedSplit, LatentAction, LearnedMask, act_on_vectors
+from lga.latents import FixedSplit, LatentAction, LearnedMask
+from lga.representations import Irreps, TurnedMaps
 
 GROUPS = [SO2(), SO3(), Cyclic(24), Affine(), Product(SO2(), Affine())]
 every_group = pytest.mark.parametrize("group", GROUPS, ids=repr)
@@ -32,7 +33,7 @@ def test_laws_hold_in_latent_space_under_any_split(group, spatial, seed):
     g, h = (group.sample(3, generator, torch.float64) for _ in range(2))
     e = group.identity(3, torch.float64)
     for split in (FixedSplit(units, 4), random_mask(units, seed)):
-        act = LatentAction(group, "vectors", split.double())
+        act = LatentAction(Irreps.vectors(group, z.shape[1]), split.double())
         torch.testing.assert_close(act(e, z), z)
         torch.testing.assert_close(act(h, act(g, z)), act(group.compose(h, g), z))
         torch.testing.assert_close(act(group.inverse(g), act(g, z)), z)
@@ -42,7 +43,7 @@ def test_laws_hold_in_latent_space_under_any_split(group, spatial, seed):
 def test_what_does_not_vary_stays_to_the_bit(group):
     split = FixedSplit(6, 4)
     z = torch.randn(5, 6 * group.point_dim, 3, 3)
-    moved = LatentAction(group, "vectors", split)(group.sample(5), z)
+    moved = LatentAction(Irreps.vectors(group, z.shape[1]), split)(group.sample(5), z)
     kept = 4 * group.point_dim
     assert torch.equal(moved[:, kept:], z[:, kept:])
     assert not torch.allclose(moved[:, :kept], z[:, :kept], atol=0.01)
@@ -51,14 +52,14 @@ def test_what_does_not_vary_stays_to_the_bit(group):
 def test_vectors_run_along_channels():
     quarter = Cyclic(4).element(torch.tensor([1]))
     z = torch.arange(16.0).reshape(1, 4, 2, 2)
-    moved = act_on_vectors(SO2(), quarter, z)
+    moved = Irreps.vectors(SO2(), 4).act(quarter, z)
     # (a, b) turned by a quarter is (−b, a), at every position of its own.
     expected = torch.stack([-z[0, 1], z[0, 0], -z[0, 3], z[0, 2]])[None]
     torch.testing.assert_close(moved, expected)
 
 
 def test_maps_turn_with_the_image():
-    action = LatentAction(SO2(), "maps", FixedSplit(3, 2))
+    action = LatentAction(TurnedMaps(SO2(), 3), FixedSplit(3, 2))
     z = torch.rand(1, 3, 7, 7)
     moved = action(Cyclic(4).element(torch.tensor([1])), z)
     torch.testing.assert_close(moved[:, :2], z[:, :2].rot90(1, (2, 3)), rtol=0, atol=1e-5)
@@ -66,7 +67,7 @@ def test_maps_turn_with_the_image():
 
 
 def test_mixed_precision_does_not_reach_the_action():
-    action = LatentAction(SO2(), "vectors", FixedSplit(2, 2))
+    action = LatentAction(Irreps.vectors(SO2(), 4), FixedSplit(2, 2))
     g, z = SO2().sample(8), torch.randn(8, 4)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = action(g, z)
@@ -90,7 +91,7 @@ def test_the_gradient_of_the_mask_is_what_moving_changes():
     """dΦ/dM = g·z − z, so the loss tells each unit whether to move."""
     group = SO2()
     mask = random_mask(3, 0)
-    action = LatentAction(group, "vectors", mask)
+    action = LatentAction(Irreps.vectors(group, 6), mask)
     g, z, weights = group.sample(4), torch.randn(4, 6), torch.randn(4, 6)
     (action(g, z) * weights).sum().backward()
     soft = mask.logits.detach().sigmoid()
@@ -104,9 +105,12 @@ def test_initial_logits_can_be_chosen():
     assert 0.2 < LearnedMask(64)().mean() < 0.8
 
 
+def test_what_moves_is_counted_in_channels():
+    action = LatentAction(Irreps(SO2(), (3, 2, 1)), FixedSplit(6, 5))
+    assert action.fraction() == pytest.approx(4 / 9)  # 3 numbers stay, 2 of 3 pairs may move
+
+
 def test_bad_splits_are_refused():
-    with pytest.raises(ValueError, match="do not divide into 3-vectors"):
-        LatentAction.units(SO3(), "vectors", 20)
     with pytest.raises(ValueError, match="cannot vary"):
         FixedSplit(3, 4)
     with pytest.raises(ValueError, match="threshold"):

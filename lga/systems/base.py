@@ -95,8 +95,8 @@ class LatentSystem(System):
         return self.decode(self.act(g, self.encode(x)))
 
     def mask_fraction(self) -> float:
-        """|M|: the share of latent units that g moves, in [0, 1]."""
-        return float(self.action.split().detach().mean())
+        """|M|: the share of the latent that g moves, in [0, 1]."""
+        return self.action.fraction()
 
 
 KINDS = ("auto", "mnist", "brain", "rendered")

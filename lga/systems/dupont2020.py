@@ -12,6 +12,7 @@ from lga.latents import FixedSplit, LatentAction
 from lga.losses import pixel_loss_l1, structural_loss
 from lga.networks import Encoding, SceneAutoencoder
 from lga.pairs import Pairs
+from lga.representations import TurnedMaps
 from lga.systems.base import LatentSystem
 
 
@@ -39,7 +40,9 @@ class Dupont2020(LatentSystem):
     ) -> None:
         network = SceneAutoencoder(image_shape, width)
         channels = network.latent_shape[0]
-        super().__init__(network, LatentAction(SO3(), "maps", FixedSplit(channels, channels)))
+        super().__init__(
+            network, LatentAction(TurnedMaps(SO3(), channels), FixedSplit(channels, channels))
+        )
         self.group, self.camera = group, camera
         self.structural_weight = structural_weight
 

@@ -14,6 +14,7 @@ from lga.losses import latent_inverse_loss, perceptual_loss, pixel_loss
 from lga.metrics import lpips_network
 from lga.networks import BrainAutoencoder, MNISTAutoencoder, RenderedAutoencoder
 from lga.pairs import Pairs
+from lga.representations import Irreps
 from lga.systems.base import LatentSystem, network_kind
 
 
@@ -55,9 +56,10 @@ class Jin2024(LatentSystem):
             pair = BrainAutoencoder(image_shape)
         else:
             pair = RenderedAutoencoder(image_shape, width, skip)
-        units = LatentAction.units(group, "vectors", pair.latent_shape[0])
+        vectors = Irreps.vectors(group, pair.latent_shape[0])
+        units = len(vectors.sizes)
         split = FixedSplit(units, round(varying * units))
-        super().__init__(pair, LatentAction(group, "vectors", split))
+        super().__init__(pair, LatentAction(vectors, split))
         self.latent_inverse_weight = latent_inverse_weight
         self.perceptual_weight = perceptual_weight
         if perceptual_weight:

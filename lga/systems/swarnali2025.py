@@ -13,6 +13,7 @@ from lga.lookup import check_name
 from lga.losses import equivariance_loss, invariance_loss, pixel_loss
 from lga.networks import BrainAutoencoder, MapAutoencoder, RenderedAutoencoder
 from lga.pairs import Pairs
+from lga.representations import Irreps, TurnedMaps
 from lga.systems.base import LatentSystem, network_kind
 
 MASKS = ("learned", "fixed", "all")
@@ -83,12 +84,15 @@ class Swarnali2025(LatentSystem):
         if action == "maps" and not isinstance(group, SO2):
             raise ValueError(f"feature maps turn by rotations of the plane, not by {group}")
 
-        units = LatentAction.units(group, action, pair.latent_shape[0])
+        channels = pair.latent_shape[0]
+        turned = action == "maps"
+        representation = TurnedMaps(group, channels) if turned else Irreps.vectors(group, channels)
+        units = len(representation.sizes)
         if mask == "learned":
             split = LearnedMask(units, threshold, initial_logit)
         else:
             split = FixedSplit(units, units if mask == "all" else round(varying * units))
-        super().__init__(pair, LatentAction(group, action, split))
+        super().__init__(pair, LatentAction(representation, split))
         self.invariance_weight = invariance_weight
         self.equivariance_weight = equivariance_weight
         keeps_grid = isinstance(group, Cyclic) and 4 % group.k == 0

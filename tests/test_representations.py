@@ -1,0 +1,121 @@
+"""Representations: the laws for every group and order, and what single orders do."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lga.groups import SO2, SO3, Affine, Cyclic, Product
+from lga.representations import Irreps, TurnedMaps, wigner_matrices
+
+CASES = [
+    (SO2(), (3, 2, 0, 1, 2)),
+    (SO2(), (0, *[1] * 30)),
+    (Cyclic(6), (1, 2, 1, 3)),
+    (Cyclic(5), (1, 2, 1)),
+    (SO3(), (2, 1, 2, 0, 1, 1, 1)),
+    (Affine(), (2, 3)),
+    (Product(SO2(), Affine()), (1, 2)),
+]
+every_case = pytest.mark.parametrize("group, multiplicities", CASES, ids=str)
+
+
+@every_case
+@pytest.mark.parametrize("spatial", [(), (4, 3)])
+@given(seed=st.integers(0, 2**31))
+def test_laws(group, multiplicities, spatial, seed):
+    generator = torch.Generator().manual_seed(seed)
+    irreps = Irreps(group, multiplicities)
+    z = torch.randn(3, irreps.channels, *spatial, generator=generator).double()
+    g, h = (group.sample(3, generator, torch.float64) for _ in range(2))
+    torch.testing.assert_close(irreps.act(group.identity(3, torch.float64), z), z)
+    torch.testing.assert_close(irreps.act(h, irreps.act(g, z)), irreps.act(group.compose(h, g), z))
+    torch.testing.assert_close(irreps.act(group.inverse(g), irreps.act(g, z)), z)
+
+
+@pytest.mark.parametrize("group, multiplicities", CASES[:5], ids=str)
+def test_compact_groups_keep_lengths_and_single_precision_obeys_the_law(group, multiplicities):
+    irreps = Irreps(group, multiplicities)
+    z, g, h = torch.randn(50, irreps.channels), group.sample(50), group.sample(50)
+    torch.testing.assert_close(irreps.act(g, z).norm(dim=1), z.norm(dim=1), rtol=1e-5, atol=0)
+    difference = irreps.act(h, irreps.act(g, z)) - irreps.act(group.compose(h, g), z)
+    assert difference.norm() / z.norm() < 2e-6
+
+
+@every_case
+def test_units_are_what_moves_as_a_whole(group, multiplicities):
+    irreps = Irreps(group, multiplicities)
+    assert len(irreps.sizes) == len(irreps.moves) == sum(multiplicities)
+    z, g = torch.randn(1, irreps.channels), group.sample(1)
+    still = z.clone()
+    for unit, changed in zip(irreps.moves, (irreps.act(g, z) != still)[0].split(irreps.sizes),
+                             strict=True):  # fmt: skip
+        assert unit or not changed.any()
+    for k, unit in enumerate(torch.eye(irreps.channels, dtype=torch.float64).split(irreps.sizes)):
+        if isinstance(group, Affine | Product):
+            break  # an affine action moves the origin too
+        reached = irreps.act(group.sample(len(unit), dtype=torch.float64), unit).abs().sum(0) > 1e-9
+        mine = torch.zeros(irreps.channels, dtype=torch.bool)
+        mine[sum(irreps.sizes[:k]) : sum(irreps.sizes[: k + 1])] = True
+        assert not (reached & ~mine).any()
+
+
+def test_frequency_k_turns_k_times_as_fast():
+    angle_rad = torch.tensor([0.3], dtype=torch.float64)
+    g = SO2().rotation(angle_rad)
+    z = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    for k in (1, 2, 7):
+        moved = Irreps(SO2(), (0,) * k + (1,)).act(g, z)
+        expected = torch.tensor([[math.cos(0.3 * k), math.sin(0.3 * k)]], dtype=torch.float64)
+        torch.testing.assert_close(moved, expected)
+
+
+def test_the_sign_is_the_last_order_of_an_even_cycle():
+    signs = Irreps(Cyclic(4), (0, 0, 3))
+    assert signs.sizes == (1, 1, 1)
+    g = Cyclic(4).element(torch.arange(4), torch.float64)
+    torch.testing.assert_close(
+        signs.act(g, torch.ones(4, 3, dtype=torch.float64))[:, 0],
+        torch.tensor([1.0, -1, 1, -1], dtype=torch.float64),
+    )
+
+
+def test_order_one_of_space_is_the_rotation_itself():
+    g = SO3().sample(4)
+    assert torch.equal(wigner_matrices(1, g), g)
+    vectors = torch.randn(4, 6)
+    expected = (g[:, None] @ vectors.view(4, 2, 3, 1)).view(4, 6)
+    torch.testing.assert_close(Irreps.vectors(SO3(), 6).act(g, vectors), expected)
+
+
+@pytest.mark.parametrize("degree", range(1, 7))
+def test_characters_are_those_of_the_irreducible_representations(degree):
+    """tr D^l(θ) = sin((2l + 1)θ/2) / sin(θ/2): the right one, and irreducible."""
+    angle_rad = torch.linspace(0.1, 3.0, 7, dtype=torch.float64)
+    axes = torch.randn(7, 3, dtype=torch.float64)
+    matrices = wigner_matrices(degree, SO3().rotation(axes, angle_rad))
+    trace = matrices.diagonal(dim1=1, dim2=2).sum(1)
+    expected = np.sin((2 * degree + 1) * angle_rad / 2) / np.sin(angle_rad / 2)
+    torch.testing.assert_close(trace, expected)
+
+
+def test_turned_maps_turn_with_the_image():
+    maps = TurnedMaps(SO2(), 3)
+    z = torch.rand(1, 3, 7, 7)
+    moved = maps.act(Cyclic(4).element(torch.tensor([1])), z)
+    torch.testing.assert_close(moved, z.rot90(1, (2, 3)), rtol=0, atol=1e-5)
+    assert maps.channels == 3
+
+
+def test_orders_that_a_group_lacks_are_refused():
+    with pytest.raises(ValueError, match=r"Cyclic\(6\) has orders up to 3, got 4"):
+        Irreps(Cyclic(6), (0, 0, 0, 0, 1))
+    with pytest.raises(ValueError, match="has order 1 only"):
+        Irreps(Affine(), (0, 1, 1))
+    with pytest.raises(ValueError, match="do not divide into 3-vectors"):
+        Irreps.vectors(SO3(), 20)
+    with pytest.raises(ValueError, match="not negative"):
+        Irreps(SO2(), (1, -1))

@@ -22,7 +22,9 @@ class Settings:
 
     train_pairs: int = 2_000_000  # pairs drawn in all
     batch_size: int = 256  # pairs per step, over all devices
+    optimizer: Literal["adam", "muon"] = "adam"  # muon: Muon for matrices, Adam for the rest
     learning_rate: float = 1e-4  # of Adam; the peak where there is a schedule
+    muon_learning_rate: float = 0.02  # of Muon, likewise
     schedule: Literal["constant", "cosine"] = "constant"  # cosine: 2 % warm-up, then to zero
     precision: str = "32-true"  # as Lightning Fabric names it; "bf16-mixed" on a GPU
     device: str = "auto"  # "auto", "cpu", "cuda"
@@ -36,8 +38,10 @@ class Settings:
         for name in ("train_pairs", "batch_size", "validations", "validation_pairs", "test_pairs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+        for name in ("learning_rate", "muon_learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        check_name("optimizer", self.optimizer, ("adam", "muon"))
         check_name("schedule", self.schedule, ("constant", "cosine"))
 
     @property

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from lga.datasets.base import OrbitDataset
 from lga.metrics import psnr_db
+from lga.optimizers import build_optimizers, load_optimizer_state, optimizer_state
 from lga.profiles import Settings
 from lga.systems.base import System
 
@@ -64,8 +65,11 @@ def fit(
     if not any(True for _ in system.parameters()):
         system.eval()
         return [measure_untrained(system, dataset, settings)]
-    adam = torch.optim.Adam(system.parameters(), lr=settings.learning_rate)
-    model, optimizer = fabric.setup(system, adam)
+    optimizers = build_optimizers(
+        system, settings.optimizer, settings.learning_rate, settings.muon_learning_rate
+    )
+    peaks = [optimizer.defaults["lr"] for optimizer in optimizers]
+    model, *steppers = fabric.setup(system, *optimizers)
     model.mark_forward_method("loss")
     batch_size = max(1, settings.batch_size // fabric.world_size)
 
@@ -78,7 +82,7 @@ def fit(
         done, seconds_before, history = state["step"], state["seconds"], state["history"]
         best = unpack(tensors, "best.", fabric.device)
         system.load_state_dict(unpack(tensors, "system.", fabric.device))
-        load_adam(adam, unpack(tensors, "adam.", "cpu"))
+        load_optimizer_state(optimizers, unpack(tensors, "optimizer.", "cpu"))
 
     validate_at = {
         round(settings.steps * k / settings.validations) for k in range(1, settings.validations + 1)
@@ -94,14 +98,16 @@ def fit(
             if step == done:
                 check_pairs(pairs, dataset)
 
-            for group in adam.param_groups:
-                group["lr"] = learning_rate(settings, step)
+            for optimizer, peak in zip(optimizers, peaks, strict=True):
+                for group in optimizer.param_groups:
+                    group["lr"] = peak * schedule(settings, step)
             with fabric.autocast():
                 terms = model.loss(pairs)
             loss = torch.stack(list(terms.values())).sum()
             fabric.backward(loss)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            for stepper in steppers:
+                stepper.step()
+                stepper.zero_grad(set_to_none=True)
 
             # Reading the loss waits for the device, so it is not read at every step.
             if (step + 1) % log_every == 0 or step + 1 in validate_at:
@@ -130,7 +136,7 @@ def fit(
                 progress.validated(row)
                 if checkpoints is not None and fabric.is_global_zero:
                     tensors = pack(best, "best.") | pack(system.state_dict(), "system.")
-                    tensors |= pack(adam_state(adam), "adam.")
+                    tensors |= pack(optimizer_state(optimizers), "optimizer.")
                     state = {"step": step + 1, "seconds": seconds, "history": history}
                     checkpoints.save_checkpoint(tensors, state)
             if on_step is not None:
@@ -186,15 +192,18 @@ def generator_for(seed: int, step: int, rank: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(int(mixed >> 1))
 
 
-def learning_rate(settings: Settings, step: int) -> float:
-    """The learning rate of a step: constant, or 2 % linear warm-up and a cosine to zero."""
+def schedule(settings: Settings, step: int) -> float:
+    """The share of its peak that a step's learning rate has, in [0, 1].
+
+    Constant, or 2 % linear warm-up and a cosine to zero.
+    """
     if settings.schedule == "constant":
-        return settings.learning_rate
+        return 1.0
     warmup = max(1, settings.steps // 50)
     if step < warmup:
-        return settings.learning_rate * (step + 1) / warmup
+        return (step + 1) / warmup
     phase = (step - warmup) / max(1, settings.steps - warmup)
-    return settings.learning_rate * (1 + math.cos(math.pi * phase)) / 2
+    return (1 + math.cos(math.pi * phase)) / 2
 
 
 def check_pairs(pairs, dataset: OrbitDataset) -> None:
@@ -236,21 +245,6 @@ def unpack(tensors: dict[str, Tensor], prefix: str, device) -> dict[str, Tensor]
     return {
         k.removeprefix(prefix): v.to(device) for k, v in tensors.items() if k.startswith(prefix)
     }
-
-
-def adam_state(optimizer: torch.optim.Adam) -> dict[str, Tensor]:
-    """Adam's moments and step counts, named `parameter.moment`."""
-    state = optimizer.state_dict()["state"]
-    return {f"{index}.{key}": value for index, part in state.items() for key, value in part.items()}
-
-
-def load_adam(optimizer: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:
-    """Puts back what `adam_state` took."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        index, key = name.split(".")
-        state.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 class Progress:

@@ -6,7 +6,7 @@ from pathlib import Path
 import lga
 
 PACKAGE = Path(lga.__file__).parent
-LEAVES = {"groups", "lookup", "metrics", "pairs", "paths"}
+LEAVES = {"groups", "lookup", "metrics", "optimizers", "pairs", "paths"}
 MAY_IMPORT = {
     **{leaf: set() for leaf in LEAVES},
     "networks": {"networks"},
@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "laws": {"metrics", "networks", "systems"},
     "figures": {"metrics", "pairs", "systems"},
     "results": {"paths"},
-    "training": {"datasets", "metrics", "pairs", "profiles", "systems"},
+    "training": {"datasets", "metrics", "optimizers", "pairs", "profiles", "systems"},
     "evaluation": {"datasets", "laws", "metrics", "pairs", "profiles", "systems"},
     "runs": {"datasets", "evaluation", "figures", "lookup", "paths", "profiles", "results",
              "systems", "training"},

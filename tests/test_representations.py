@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -98,7 +97,7 @@ def test_characters_are_those_of_the_irreducible_representations(degree):
     axes = torch.randn(7, 3, dtype=torch.float64)
     matrices = wigner_matrices(degree, SO3().rotation(axes, angle_rad))
     trace = matrices.diagonal(dim1=1, dim2=2).sum(1)
-    expected = np.sin((2 * degree + 1) * angle_rad / 2) / np.sin(angle_rad / 2)
+    expected = ((2 * degree + 1) * angle_rad / 2).sin() / (angle_rad / 2).sin()
     torch.testing.assert_close(trace, expected)
 
 

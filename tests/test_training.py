@@ -13,7 +13,7 @@ import torch
 
 import lga
 from lga.catalogue import refusals
-from lga.training import generator_for, learning_rate
+from lga.training import generator_for, schedule
 
 TINY = lga.settings_for("quick", train_pairs=640, batch_size=32, validations=5, validation_pairs=40)
 
@@ -53,10 +53,12 @@ LEARNING = [s for s in lga.SYSTEMS if s != "copy_input" and "rotated_mnist" not 
 
 
 @pytest.mark.parametrize("kill_at", [3, 8, 13])
-@pytest.mark.parametrize("name", [*LEARNING, "noisy"])
+@pytest.mark.parametrize("name", [*LEARNING, "noisy", "muon"])
 def test_a_resumed_run_ends_with_the_same_numbers(digits, tmp_path, name, kill_at, monkeypatch):
     monkeypatch.setitem(lga.SYSTEMS, "noisy", Noisy)
-    whole, expected = trained(digits, name=name)
+    monkeypatch.setitem(lga.SYSTEMS, "muon", lga.SYSTEMS["jin2024"])
+    settings = replace(TINY, optimizer="muon" if name == "muon" else "adam")
+    whole, expected = trained(digits, settings, name=name)
     folder = lga.results.run_folder(tmp_path, "quick", "rotated_mnist", name, 0)
     folder.start({"same": True})
 
@@ -65,10 +67,12 @@ def test_a_resumed_run_ends_with_the_same_numbers(digits, tmp_path, name, kill_a
             raise KilledError
 
     with pytest.raises(KilledError):
-        trained(digits, name=name, checkpoints=folder, on_step=kill)
+        trained(digits, settings, name=name, checkpoints=folder, on_step=kill)
     folder.start({"same": True})
     steps = []
-    resumed, history = trained(digits, name=name, checkpoints=folder, on_step=steps.append)
+    resumed, history = trained(
+        digits, settings, name=name, checkpoints=folder, on_step=steps.append
+    )
     assert steps[0] == kill_at // 4 * 4 + 1  # the last validation is not done again
     assert torch.equal(weights(resumed), weights(whole))
 
@@ -184,12 +188,12 @@ def test_a_device_that_is_not_there_is_an_error(digits):
 
 
 def test_schedule():
-    settings = replace(TINY, train_pairs=3200 * 100, learning_rate=1.0)
-    rates = [learning_rate(settings, step) for step in range(settings.steps)]
+    settings = replace(TINY, train_pairs=3200 * 100, schedule="cosine")
+    shares = [schedule(settings, step) for step in range(settings.steps)]
     warmup = settings.steps // 50
-    assert rates[warmup - 1] == rates[warmup] == max(rates) == 1
-    assert rates[0] == 1 / warmup and rates[-1] < 1e-3
-    assert learning_rate(replace(settings, schedule="constant"), 7) == 1
+    assert shares[warmup - 1] == shares[warmup] == max(shares) == 1
+    assert shares[0] == 1 / warmup and shares[-1] < 1e-3
+    assert schedule(replace(settings, schedule="constant"), 7) == 1
 
 
 def test_steps_and_processes_draw_different_pairs():

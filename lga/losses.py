@@ -1,15 +1,27 @@
 """The terms of the training losses, each a mean over the batch."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lga.metrics import lpips
+from lga.metrics import lpips, ssim
 
 
 def pixel_loss(target: Tensor, painted: Tensor) -> Tensor:
     """L_x, the mean squared error over batch, channels and pixels (`jin2024`, section 3.3)."""
     return F.mse_loss(painted, target)
+
+
+def log_pixel_loss(target: Tensor, painted: Tensor) -> Tensor:
+    """0.1 · mean over images of log(MSE + 1e-4).
+
+    It optimises the reported PSNR, which is the logarithm of an image's MSE, up to 40 dB. The
+    factor brings its gradients near those of `pixel_loss`.
+    """
+    errors = (painted - target).square().flatten(1).mean(1)
+    return 0.1 * (errors + 1e-4).log().mean()
+
+
+PIXEL_LOSSES = {"mse": pixel_loss, "log": log_pixel_loss}
 
 
 def pixel_loss_l1(target: Tensor, painted: Tensor) -> Tensor:
@@ -18,29 +30,8 @@ def pixel_loss_l1(target: Tensor, painted: Tensor) -> Tensor:
 
 
 def structural_loss(target: Tensor, painted: Tensor) -> Tensor:
-    """1 − SSIM with data range 1, differentiable (`dupont2020`).
-
-    The SSIM of `metrics.ssim`: Gaussian windows of σ = 1.5 px, 11 px wide, wholly inside the image.
-    """
-    distance_px = torch.arange(-5.0, 6.0)
-    window = torch.exp(-(distance_px**2) / (2 * 1.5**2))
-    window = (window / window.sum()).to(target)
-    channels = target.shape[1]
-
-    def blur(x: Tensor) -> Tensor:
-        rows = F.conv2d(x, window.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
-        return F.conv2d(rows, window.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
-
-    # Differences of squares of nearly equal numbers: mixed precision would leave nothing of them.
-    with torch.autocast(target.device.type, enabled=False):
-        x, y = target.float(), painted.float()
-        mean_x, mean_y = blur(x), blur(y)
-        variance_x, variance_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
-        covariance = blur(x * y) - mean_x * mean_y
-        c1, c2 = 0.01**2, 0.03**2
-        ssim = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-        ssim = ssim / ((mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2))
-    return 1 - ssim.mean()
+    """1 − SSIM with data range 1 (`dupont2020`)."""
+    return 1 - ssim(target.float(), painted.float()).mean()
 
 
 def perceptual_loss(target: Tensor, painted: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ class Rule:
     values: Mapping[str, Any]
     profile: str | None = None
     dataset: str | tuple[str, ...] | None = None
-    system: str | None = None
+    system: str | tuple[str, ...] | None = None
 
     def matches(self, profile: str, dataset: str, system: str) -> bool:
         asked = ((self.profile, profile), (self.dataset, dataset), (self.system, system))
@@ -72,6 +72,7 @@ class Rule:
 
 MNISTS = ("rotated_mnist", "blocked_mnist")
 RENDERED = ("nmr", "plane_in_the_sky")
+LGA = ("lga", "lga_matched", "lga_generic")
 RULES = (
     # quick: the story and the plumbing, a minute or two on one CPU core; nothing is downloaded.
     Rule(
@@ -155,6 +156,15 @@ RULES = (
     ),
     # A picture's pixels have far to go, and nothing to overshoot.
     Rule({"learning_rate": 1e-2}, system="mean_image"),
+    # lga: batches small enough for many steps, Muon, bf16 where the processor has it.
+    Rule(
+        {"optimizer": "muon", "batch_size": 64, "learning_rate": 2e-3, "precision": "bf16-mixed"},
+        system=LGA,
+    ),
+    Rule({"train_pairs": 300_000}, profile="standard", dataset=MNISTS, system="lga"),
+    Rule({"muon_learning_rate": 0.04}, dataset="rotated_mnist", system=LGA),
+    Rule({"still": False}, dataset="rotated_mnist", system="lga"),
+    Rule({"still": 4}, dataset="blocked_mnist", system="lga_matched"),
     # jin2024, section 4.1: the latent-inverse term is used on rotated MNIST only.
     Rule({"latent_inverse_weight": 1e-4}, dataset="rotated_mnist", system="jin2024"),
 )  # fmt: skip

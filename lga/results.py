@@ -6,6 +6,7 @@ results/<profile>/table_1.csv, table_1.md, …        built from the records
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -21,13 +22,14 @@ from lga.paths import RESULTS
 
 RECORD_FIELDS = (
     "dataset", "system", "profile", "seed", "source", "overrides",
-    "psnr_db", "ssim", "ssim_range255", "lpips", "lpips_net", "lpips_reason", "test_pairs",
-    "parameters", "preset", "mask_fraction", "perceptual_loss",
+    "psnr_db", "psnr_of_mean_mse_db", "ssim", "ssim_range255", "lpips", "lpips_net", "lpips_reason",
+    "test_pairs",
+    "parameters", "latent_numbers", "preset", "mask_fraction", "perceptual_loss",
     "law_identity", "law_inverse", "law_compatibility",
     "law_identity_db", "law_inverse_db", "law_compatibility_db",
     "latent_inverse_error", "latent_deviation",
-    "train_pairs", "train_seconds", "pairs_per_second", "device", "torch", "lga", "commit",
-    "started_at",
+    "optimizer", "compiled", "train_pairs", "train_seconds", "pairs_per_second", "device", "torch",
+    "lga", "commit", "started_at", "weights_sha256",
 )  # fmt: skip
 
 
@@ -113,10 +115,12 @@ class RunFolder:
 
         self._write_history(history)
         contiguous = {name: value.cpu().contiguous() for name, value in weights.items()}
-        write_whole(self.partial / "model.safetensors", save(contiguous))
+        packed = save(contiguous)
+        write_whole(self.partial / "model.safetensors", packed)
         for name, figure in figures.items():
             figure.savefig(self.partial / name, dpi=100)
-        write_record(self.partial / "metrics.json", record)
+        fingerprint = {"weights_sha256": hashlib.sha256(packed).hexdigest()}
+        write_record(self.partial / "metrics.json", {**record, **fingerprint})
         (self.partial / "checkpoint.safetensors").unlink(missing_ok=True)
         old = self.path.with_name(f".{self.path.name}.old")
         shutil.rmtree(old, ignore_errors=True)
@@ -178,7 +182,12 @@ def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Te
     if not (folder / "metrics.json").is_file():
         raise FileNotFoundError(f"{folder} holds no finished run (no metrics.json)")
     config, record = (read_json(folder / name) for name in ("config.json", "metrics.json"))
-    return config, record, read_safetensors(folder / "model.safetensors")[0]
+    path = folder / "model.safetensors"
+    weights, _ = read_safetensors(path)
+    expected = record.get("weights_sha256")
+    if expected and hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+        raise ValueError(f"{path} was changed since its record was written; start the run again")
+    return config, record, weights
 
 
 def add_to_record(folder: Path, fields: Mapping[str, Any]) -> None:
@@ -276,7 +285,7 @@ DECIMALS = {"psnr_db": 2, "ssim": 3, "ssim_range255": 3, "lpips": 3}
 HEADINGS = {"psnr_db": "PSNR (dB)", "ssim": "SSIM", "ssim_range255": "SSIM₂₅₅", "lpips": "LPIPS"}
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "lpips")
-CONTROLS = ("copy_input", "mean_image")
+CONTROLS = ("copy_input", "mean_image", "act_on_image")
 
 NOTE = """\
 Mean ± standard deviation over seeds, beside the published figures. SSIM is measured with data range

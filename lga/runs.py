@@ -8,6 +8,7 @@ record = run.publish(system, dataset, history, evaluate(system, dataset, run.set
 """
 
 import dataclasses
+import math
 import os
 import subprocess
 from collections.abc import Callable, Mapping
@@ -94,6 +95,9 @@ class Run:
             "source": dataset.source,
             "overrides": self.overrides,
             "parameters": parameter_count(system),
+            "latent_numbers": latent_numbers(system),
+            "optimizer": self.settings.optimizer,
+            "compiled": False,
             "train_pairs": train_pairs,
             "train_seconds": train_seconds,
             "pairs_per_second": round(train_pairs / train_seconds, 1) if train_seconds else None,
@@ -257,6 +261,12 @@ def typed(key: str, value: Any, default: Any) -> Any:
 def parameter_count(system: System) -> int:
     """Trainable parameters."""
     return sum(p.numel() for p in system.parameters() if p.requires_grad)
+
+
+def latent_numbers(system: System) -> int | None:
+    """How many numbers the group acts on or leaves alone; None for what has no latent."""
+    network = getattr(system, "network", None)
+    return math.prod(network.latent_shape) if network is not None else None
 
 
 def device_name(device: torch.device) -> str:

@@ -25,17 +25,37 @@ def test_psnr_closed_form_and_scikit_image():
     assert metrics.psnr_db(x, x).isinf().all()
 
 
-def test_ssim_is_scikit_image_with_gaussian_weights(digits):
+def kinds_of_images(digits):
+    """Pairs of digits, of noise in colour, of flat pictures, and of equal ones."""
     pairs = digits.pairs("test", 4, torch.Generator().manual_seed(0))
-    ours = metrics.ssim(pairs.x1, pairs.x2)
-    for value, a, b in zip(ours, pairs.x1[:, 0].numpy(), pairs.x2[:, 0].numpy(), strict=True):
-        theirs = structural_similarity(
-            a, b, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
-        )
-        assert value == pytest.approx(theirs, abs=1e-5)
-    assert metrics.ssim(pairs.x1, pairs.x1) == pytest.approx(1)
-    # The published range of 255 hides what the range of 1 shows.
-    assert metrics.ssim(pairs.x1, pairs.x2, 255).min() > 0.97 > 0.1 > ours.min()
+    noise = torch.rand(2, 3, 20, 33)
+    flat = torch.full((2, 1, 11, 11), 0.5)
+    return [
+        (pairs.x1, pairs.x2),
+        (noise, (noise + 0.3 * torch.rand_like(noise)).clamp(0, 1)),
+        (flat, flat + 0.1),
+        (pairs.x1, pairs.x1),
+    ]
+
+
+@pytest.mark.parametrize("data_range", [1, 255])
+def test_ssim_is_scikit_image_with_gaussian_weights(digits, data_range):
+    for x, y in kinds_of_images(digits):
+        x, y = x.double(), y.double()
+        theirs = [
+            structural_similarity(
+                a, b, channel_axis=0, data_range=data_range, gaussian_weights=True, sigma=1.5,
+                use_sample_covariance=False,
+            )
+            for a, b in zip(x.numpy(), y.numpy(), strict=True)
+        ]  # fmt: skip
+        np.testing.assert_allclose(metrics.ssim(x, y, data_range), theirs, rtol=0, atol=1e-9)
+
+
+def test_the_published_range_of_255_hides_what_the_range_of_1_shows(digits):
+    pairs = digits.pairs("test", 4, torch.Generator().manual_seed(0))
+    close = metrics.ssim(pairs.x1, pairs.x2, 255)
+    assert close.min() > 0.97 > 0.1 > metrics.ssim(pairs.x1, pairs.x2).min()
 
 
 class TurnsTheImage(lga.System):

@@ -60,6 +60,15 @@ def test_two_processes_do_not_do_the_same_run(tmp_path):
     assert other.returncode != 0 and "another process is at work" in other.stderr
 
 
+def test_weights_that_were_changed_are_refused(tmp_path):
+    from safetensors.torch import save_file
+
+    path = publish(tmp_path, record())
+    save_file({"w": torch.arange(3.0) + 1e-3}, path / "model.safetensors")
+    with pytest.raises(ValueError, match=r"model.safetensors was changed since its record"):
+        results.read_run(path)
+
+
 def test_a_damaged_file_is_named(tmp_path):
     path = publish(tmp_path, record())
     model = path / "model.safetensors"

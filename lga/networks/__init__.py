@@ -8,7 +8,9 @@ from lga.networks.autoencoders import (
     MNISTAutoencoder,
     RenderedAutoencoder,
 )
+from lga.networks.composite import CompositeAutoencoder, Layers, StillMap, StillNumbers
 from lga.networks.glow import GaussianEncoder, Glow
+from lga.networks.polar import HarmonicAutoencoder, PolarAutoencoder
 from lga.networks.scene import SceneAutoencoder
 from lga.networks.steerable import CanonicalDecoder, Fields, SteerableEncoder
 from lga.networks.tokens import RayDecoder, TokenEncoder, ray_features
@@ -17,16 +19,22 @@ __all__ = [
     "Autoencoder",
     "BrainAutoencoder",
     "CanonicalDecoder",
+    "CompositeAutoencoder",
     "Encoding",
     "Fields",
     "GaussianEncoder",
     "Glow",
+    "HarmonicAutoencoder",
+    "Layers",
     "MNISTAutoencoder",
     "MapAutoencoder",
+    "PolarAutoencoder",
     "RayDecoder",
     "RenderedAutoencoder",
     "SceneAutoencoder",
     "SteerableEncoder",
+    "StillMap",
+    "StillNumbers",
     "TokenEncoder",
     "ray_features",
 ]

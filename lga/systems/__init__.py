@@ -4,10 +4,11 @@ import torch
 
 from lga.lookup import check_name
 from lga.systems.base import LatentSystem, System
-from lga.systems.controls import CopyInput, MeanImage
+from lga.systems.controls import ActOnImage, CopyInput, MeanImage
 from lga.systems.dupont2020 import Dupont2020
 from lga.systems.hwang2023 import Hwang2023
 from lga.systems.jin2024 import Jin2024
+from lga.systems.lga import LGA, LGAGeneric, LGAMatched
 from lga.systems.sajjadi2022 import Sajjadi2022
 from lga.systems.swarnali2025 import Swarnali2025
 from lga.systems.winter2022 import Winter2022
@@ -15,12 +16,16 @@ from lga.systems.winter2022 import Winter2022
 SYSTEMS: dict[str, type[System]] = {
     "copy_input": CopyInput,
     "mean_image": MeanImage,
+    "act_on_image": ActOnImage,
     "winter2022": Winter2022,
     "hwang2023": Hwang2023,
     "dupont2020": Dupont2020,
     "sajjadi2022": Sajjadi2022,
     "jin2024": Jin2024,
     "swarnali2025": Swarnali2025,
+    "lga_generic": LGAGeneric,
+    "lga_matched": LGAMatched,
+    "lga": LGA,
 }
 
 __all__ = ["SYSTEMS", "LatentSystem", "System", "build_system"]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from inspect import signature
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from lga.groups import Group
@@ -93,6 +94,12 @@ class LatentSystem(System):
 
     def transform(self, x: Tensor, g: Tensor) -> Tensor:
         return self.decode(self.act(g, self.encode(x)))
+
+    def both_ways(self, pairs: Pairs) -> tuple[Tensor, Encoding]:
+        """The images [x2; x1] and the moved latents [g·z1; g⁻¹·z2] that should paint them."""
+        g = torch.cat([pairs.g, self.group.inverse(pairs.g)])
+        moved = self.act(g, self.encode(torch.cat([pairs.x1, pairs.x2])))
+        return torch.cat([pairs.x2, pairs.x1]), moved
 
     def mask_fraction(self) -> float:
         """|M|: the share of the latent that g moves, in [0, 1]."""

@@ -1,9 +1,9 @@
-"""What a system must beat: two controls that know nothing of g."""
+"""What a system must beat: two controls that know nothing of g, and g done to the pixels."""
 
 import torch
 from torch import Tensor, nn
 
-from lga.groups import Group
+from lga.groups import SO2, Group, rotate_maps
 from lga.losses import pixel_loss
 from lga.pairs import Pairs
 from lga.systems.base import System
@@ -25,6 +25,33 @@ class CopyInput(System):
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         return {"pixel": pixel_loss(pairs.x2, pairs.x1)}
+
+
+class ActOnImage(System):
+    """x̂2 = g·x1 on the pixels of x1, by bilinear interpolation: the action where it is known.
+
+    What a latent is good for begins beyond it: detail that interpolation loses twice, and whatever
+    does not move. It has no weights.
+
+    Args:
+        group: turns of the image plane.
+    """
+
+    def __init__(self, group: Group) -> None:
+        super().__init__()
+        self.group = group
+
+    @classmethod
+    def refusal(cls, dataset) -> str | None:
+        if dataset.camera is not None or not isinstance(dataset.group, SO2):
+            return "turns the pixels, and here is no turn of the image plane"
+        return None
+
+    def transform(self, x: Tensor, g: Tensor) -> Tensor:
+        return rotate_maps(g, x)
+
+    def loss(self, pairs: Pairs) -> dict[str, Tensor]:
+        return {"pixel": pixel_loss(pairs.x2, self.transform(pairs.x1, pairs.g))}
 
 
 class MeanImage(System):

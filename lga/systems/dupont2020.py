@@ -3,7 +3,6 @@
 x1 ─E─▶ scene volume ─▶ turned by g as the camera sees it ─D─▶ x̂2        (and x2, g⁻¹ ─▶ x̂1)
 """
 
-import torch
 from torch import Tensor
 
 from lga.cameras import Camera
@@ -58,9 +57,8 @@ class Dupont2020(LatentSystem):
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         """‖x2 − x̂2‖₁ + w (1 − SSIM(x2, x̂2)), and the same for x1 and g⁻¹."""
-        g = torch.cat([pairs.g, self.group.inverse(pairs.g)])
-        target, x = torch.cat([pairs.x2, pairs.x1]), torch.cat([pairs.x1, pairs.x2])
-        painted = self.transform(x, g)
+        target, moved = self.both_ways(pairs)
+        painted = self.decode(moved)
         # A mean over both directions, doubled, is the sum of the two means.
         return {
             "pixel": 2 * pixel_loss_l1(target, painted),

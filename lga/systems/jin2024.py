@@ -4,13 +4,14 @@ x1 ─E─▶ z1 = [z_v; z_i] ─▶ [g·z_v; z_i] ─D─▶ x̂2          (and
 """
 
 import warnings
+from typing import Literal
 
-import torch
 from torch import Tensor
 
 from lga.groups import Group
 from lga.latents import FixedSplit, LatentAction
-from lga.losses import latent_inverse_loss, perceptual_loss, pixel_loss
+from lga.lookup import check_name
+from lga.losses import PIXEL_LOSSES, latent_inverse_loss, perceptual_loss
 from lga.metrics import lpips_network
 from lga.networks import BrainAutoencoder, MNISTAutoencoder, RenderedAutoencoder
 from lga.pairs import Pairs
@@ -34,6 +35,7 @@ class Jin2024(LatentSystem):
             elsewhere.
         perceptual_weight: weight of LPIPS in L_x; the paper uses 0.0005 on the rendered sets. Left
             out, with a remark in the record, where LPIPS' weights are missing.
+        loss_form: L_x, "mse" as published, or "log", its logarithm image by image.
     """
 
     def __init__(
@@ -48,7 +50,9 @@ class Jin2024(LatentSystem):
         varying: float = 5 / 6,
         latent_inverse_weight: float = 0.0,
         perceptual_weight: float = 0.0,
+        loss_form: Literal["mse", "log"] = "mse",
     ) -> None:
+        check_name("loss form", loss_form, PIXEL_LOSSES)
         kind = network_kind(network, image_shape)
         if kind == "mnist":
             pair = MNISTAutoencoder(image_shape, latent_dim)
@@ -62,6 +66,7 @@ class Jin2024(LatentSystem):
         super().__init__(pair, LatentAction(vectors, split))
         self.latent_inverse_weight = latent_inverse_weight
         self.perceptual_weight = perceptual_weight
+        self.loss_form = loss_form
         if perceptual_weight:
             try:
                 lpips_network()
@@ -77,11 +82,10 @@ class Jin2024(LatentSystem):
         Both directions go through the networks as one batch. The last term is taken at the moved
         latents z = g·z1 and g⁻¹·z2, whose D(z) is at hand.
         """
-        g = torch.cat([pairs.g, self.group.inverse(pairs.g)])
-        moved = self.act(g, self.encode(torch.cat([pairs.x1, pairs.x2])))
-        target, painted = torch.cat([pairs.x2, pairs.x1]), self.decode(moved)
+        target, moved = self.both_ways(pairs)
+        painted = self.decode(moved)
         # A mean over both directions, doubled, is the sum of the two means.
-        terms = {"pixel": 2 * pixel_loss(target, painted)}
+        terms = {"pixel": 2 * PIXEL_LOSSES[self.loss_form](target, painted)}
         if self.perceptual_weight:
             terms["perceptual"] = 2 * self.perceptual_weight * perceptual_loss(target, painted)
         if self.latent_inverse_weight:

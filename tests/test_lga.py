@@ -1,0 +1,183 @@
+"""Our own system: harmonics, polar networks, what stays, and the three settings of it."""
+
+import math
+
+import pytest
+import torch
+from skimage.transform import rotate
+
+import lga
+from lga.groups import SO2, rotate_maps
+from lga.metrics import psnr_db
+from lga.networks import CompositeAutoencoder, Encoding, HarmonicAutoencoder, PolarAutoencoder
+from lga.networks.composite import Layers, StillMap, StillNumbers
+from lga.networks.polar import Circle, DiscHarmonics, FrequencyLinear, FrequencyStack
+from lga.representations import Irreps
+from lga.runs import latent_numbers, parameter_count
+
+QUARTER = SO2().rotation(torch.full((4,), math.pi / 2, dtype=torch.float64))
+
+
+@pytest.fixture(scope="module")
+def blocked():
+    return lga.load_dataset("blocked_mnist", "stand-in")
+
+
+def perturbed(module, by=0.05):
+    """A module whose layers that begin as zero say something."""
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.add_(by * torch.randn_like(weight))
+    return module.double().eval()
+
+
+def smooth_pictures(n, side=28, channels=1):
+    """Random pictures without detail near the pixel grid, dark at the rim."""
+    coarse = torch.rand(n, channels, 6, 6, dtype=torch.float64)
+    pictures = torch.nn.functional.interpolate(coarse, size=side, mode="bicubic").clamp(0, 1)
+    place = torch.linspace(-1, 1, side, dtype=torch.float64)
+    radius = torch.hypot(place[:, None], place)
+    return pictures * ((1 - radius).clamp(0, 0.3) / 0.3)
+
+
+def test_harmonics_say_what_a_picture_is_and_turn_as_irreps():
+    harmonics = DiscHarmonics(28, band=1.0).double()
+    irreps = Irreps(SO2(), harmonics.multiplicities)
+    assert irreps.channels == len(harmonics.synthesis) == 496
+    x = smooth_pictures(4)
+    z = x.flatten(1) @ harmonics.analysis
+    again = (z @ harmonics.synthesis).view_as(x)
+    assert psnr_db(again, x).min() > 45
+    turned = (irreps.act(QUARTER, z) @ harmonics.synthesis).view_as(x)
+    torch.testing.assert_close(turned, again.rot90(1, (2, 3)), rtol=0, atol=1e-6)
+    # Any angle, in the sense of scikit-image: degrees, counter-clockwise.
+    g = SO2().rotation(torch.full((4,), math.radians(33), dtype=torch.float64))
+    turned = (irreps.act(g, z) @ harmonics.synthesis).view_as(x)
+    expected = torch.stack([torch.from_numpy(rotate(a[0].numpy(), 33, order=5))[None] for a in x])
+    assert psnr_db(turned, expected).min() > 40
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_stacks_hold_every_number_once(channels):
+    stack = FrequencyStack((3, 2, 2, 1))
+    numbers = torch.arange(1.0, 1 + 2 * len(stack.places)).view(2, -1)
+    spread = stack.spread(numbers)
+    assert torch.equal(spread[:, stack.places], numbers)
+    assert spread.count_nonzero() == numbers.numel()
+    flat = spread[:, None] + 100 * torch.arange(channels)[:, None]
+    assert torch.equal(stack.flat(stack.stacked(flat), channels), flat)
+
+
+def test_frequency_matrices_commute_with_turns():
+    inputs, outputs = (3, 2, 1), (2, 2, 2)
+    linear = FrequencyLinear(inputs, outputs).double()
+    before, after = FrequencyStack(inputs), FrequencyStack(outputs)
+
+    def mapped(z):
+        return after.flat(linear(before.stacked(before.spread(z)[:, None])))[:, 0, after.places]
+
+    z, g = torch.randn(4, 9, dtype=torch.float64), SO2().sample(4, dtype=torch.float64)
+    turned = mapped(Irreps(SO2(), inputs).act(g, z))
+    torch.testing.assert_close(turned, Irreps(SO2(), outputs).act(g, mapped(z)))
+
+
+def test_circles_keep_frequencies_and_turn_by_shifts():
+    circle = Circle(16, 5).double()
+    stack = torch.randn(5, 3, 8, dtype=torch.float64)
+    stack[0, :, 4:] = 0
+    samples = circle.sample(stack)
+    torch.testing.assert_close(circle.analyse(samples), stack, rtol=0, atol=1e-5)
+    frequencies = FrequencyStack((4,) * 5)
+    flat = frequencies.flat(stack)[:, 0, frequencies.places]
+    g = SO2().rotation(torch.full((3,), 2 * math.pi / 16, dtype=torch.float64))
+    turned = Irreps(SO2(), (4,) * 5).act(g, flat)
+    shifted = circle.sample(frequencies.stacked(frequencies.spread(turned)[:, None]))
+    torch.testing.assert_close(shifted, samples.roll(1, 0), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_polar_networks_are_equivariant(channels):
+    """To rounding under quarter turns, whatever the weights; nearly so at any angle."""
+    network = perturbed(PolarAutoencoder((channels, 28, 28), (4, 3, 3, 2, 2), width=24, depth=2))
+    irreps = Irreps(SO2(), network.multiplicities)
+    x = smooth_pictures(4, channels=channels)
+    z = network.encode(x).z
+    assert z.shape == (4, 24) and z.std() > 0.01
+    quarter = network.encode(x.rot90(1, (2, 3))).z
+    torch.testing.assert_close(quarter, irreps.act(QUARTER, z), rtol=0, atol=1e-5)
+    painted = network.decode(Encoding(z))
+    turned = network.decode(Encoding(irreps.act(QUARTER, z)))
+    torch.testing.assert_close(turned, painted.rot90(1, (2, 3)), rtol=0, atol=1e-5)
+    g = SO2().sample(4, dtype=torch.float64)
+    moved = network.encode(rotate_maps(g, x)).z
+    assert (moved - irreps.act(g, z)).norm() < 0.1 * z.norm()
+    assert (moved - z).norm() > 0.3 * z.norm()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_harmonic_network_begins_as_a_turn_of_the_picture(channels):
+    network = HarmonicAutoencoder((channels, 28, 28)).double()
+    irreps = Irreps(SO2(), network.multiplicities)
+    x = smooth_pictures(4, channels=channels)
+    z = network.encode(x).z
+    assert z.shape == (4, irreps.channels) == (4, *network.latent_shape)
+    painted = network.decode(Encoding(irreps.act(QUARTER, z)))
+    assert psnr_db(painted, x.rot90(1, (2, 3))).min() > 40
+
+
+def test_what_stays_is_a_mask_and_a_picture_before_what_moves():
+    image_shape = (3, 28, 28)
+    for still in (StillMap(image_shape), StillNumbers(image_shape, 5)):
+        moving = HarmonicAutoencoder(image_shape, channels_in=4)
+        network = perturbed(CompositeAutoencoder(still, moving))
+        x = smooth_pictures(4, channels=3)
+        encoding = network.encode(x)
+        assert encoding.z.shape == (4, *network.latent_shape)
+        layers = network.layers(encoding)
+        assert layers.alpha.shape == (4, 1, 28, 28)
+        assert layers.still.shape == layers.moved.shape == x.shape
+        assert 0 <= layers.alpha.min() < layers.alpha.max() <= 1
+        torch.testing.assert_close(network.decode(encoding), layers.composed())
+        # The moving part sees neither what the mask covers nor its colours.
+        behind = x + 0.5 * (layers.alpha > 2)
+        torch.testing.assert_close(network.encode(behind).z, encoding.z)
+        g = SO2().sample(4, dtype=torch.float64)
+        moved = Irreps(SO2(), network.multiplicities).act(g, encoding.z)
+        after = network.layers(Encoding(moved))
+        assert torch.equal(after.alpha, layers.alpha) and torch.equal(after.still, layers.still)
+        assert not torch.allclose(after.moved, layers.moved)
+
+
+def test_a_full_mask_hides_what_moves():
+    black, white = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
+    assert torch.equal(Layers(white, white / 2, black).composed(), white / 2)
+    assert torch.equal(Layers(black, white / 2, white).composed(), white)
+
+
+@pytest.mark.parametrize("dataset", ["rotated_mnist", "blocked_mnist"])
+def test_matched_is_no_larger_than_the_paper(dataset):
+    run = lga.configure(dataset, "lga_matched", "standard")
+    system = lga.SYSTEMS["lga_matched"].for_dataset(lga.DATASETS[dataset], **run.system_options)
+    assert parameter_count(system) <= 329_433
+    assert latent_numbers(system) == system.action.representation.channels == 24
+
+
+def test_generic_is_the_network_of_the_paper():
+    system = lga.SYSTEMS["lga_generic"].for_dataset(lga.DATASETS["rotated_mnist"])
+    assert parameter_count(system) == 329_433 and latent_numbers(system) == 24
+    assert type(system.network) is type(lga.SYSTEMS["jin2024"].for_dataset(
+        lga.DATASETS["rotated_mnist"]).network)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["lga", "lga_matched", "lga_generic"])
+def test_latent_laws_hold_to_rounding(blocked, name):
+    system = lga.build_system(name, blocked)
+    measured = lga.evaluate(system, blocked, lga.settings_for("quick", test_pairs=50))
+    for law in ("identity", "inverse", "compatibility"):
+        assert measured[f"law_{law}"] < 2e-6
+    assert 0 < measured["mask_fraction"] < 1
+
+
+def test_multiplicities_that_are_no_numbers_are_refused():
+    with pytest.raises(ValueError, match="whole numbers with commas, got '4,x'"):
+        lga.SYSTEMS["lga_generic"]((1, 28, 28), SO2(), multiplicities="4,x")

@@ -14,8 +14,8 @@ from embreex.mesh_construction import TriangleMesh
 
 from lga.cameras import TURNTABLE
 from lga.datasets.nmr import turntable
-from lga.datasets.render import render
-from lga.datasets.shapes import CLASSES
+from lga.pictures.rendering import render
+from lga.pictures.shapes import CLASSES
 
 ROUNDS = 5
 

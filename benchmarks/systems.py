@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 
 import lga
-from lga.results import CONTROLS
+from lga.tables import CONTROLS
 
 BATCHES = {"rotated_mnist": 64, "brain_mri": 4, "nmr": 4}
 SMALL = {"brain_mri": {"subjects": 16}, "nmr": {"objects": 8}}

@@ -20,8 +20,9 @@ _MODULES = (
     "losses",
     "metrics",
     "networks",
+    "records",
     "representations",
-    "results",
+    "tables",
 )
 _NAMES = {
     "Pairs": "pairs",

@@ -207,7 +207,7 @@ def tables(profile: Profile = "quick", results: Results = None) -> None:
 
 def print_tables(profile: str, results: Path | None) -> None:
     from lga.paths import shown
-    from lga.results import write_tables
+    from lga.tables import write_tables
 
     for path in write_tables(profile, results):
         print(f"\n{path.read_text()}\n({shown(path)}, and .csv beside it)")

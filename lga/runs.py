@@ -33,7 +33,7 @@ from lga.evaluation import evaluate
 from lga.lookup import check_name
 from lga.paths import shown
 from lga.profiles import PROFILES, SETTING_NAMES, Settings, profile_values
-from lga.results import RunFolder, add_to_record, read_run, run_folder
+from lga.records import RunFolder, add_to_record, read_run, run_folder
 from lga.systems import SYSTEMS, System, build_system
 from lga.training import History, fit
 

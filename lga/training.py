@@ -27,7 +27,7 @@ History = list[dict[str, float]]
 
 
 class Checkpoints(Protocol):
-    """Where a training keeps its state; `lga.results.RunFolder` is one."""
+    """Where a training keeps its state; `lga.records.RunFolder` is one."""
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None: ...
 

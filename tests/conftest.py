@@ -20,3 +20,20 @@ ROOT = Path(__file__).parents[1]
 def digits():
     """Rotated MNIST's stand-in."""
     return lga.load_dataset("rotated_mnist", "stand-in")
+
+
+def record(system="jin2024", seed=0, psnr_db=20.0, dataset="rotated_mnist", source="MNIST", **more):
+    """What `metrics.json` holds, as far as tables read it."""
+    return {"dataset": dataset, "system": system, "profile": "quick", "seed": seed, "overrides": "",
+            "source": source, "psnr_db": psnr_db, "ssim": 0.9, "ssim_range255": 0.99,
+            "lpips": None, **more}  # fmt: skip
+
+
+def publish(root, entry):
+    """A finished run of such a record."""
+    keys = (entry[k] for k in ("profile", "dataset", "system", "seed"))
+    folder = lga.records.run_folder(root, *keys)
+    folder.start({"entry": entry})
+    figure = lga.figures.Chart(figsize=(1, 1))
+    return folder.publish(entry, {"w": torch.arange(3.0)}, [{"step": 1, "loss": 0.5}],
+                          {"pairs.png": figure})  # fmt: skip

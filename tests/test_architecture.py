@@ -6,7 +6,7 @@ from pathlib import Path
 import lga
 
 PACKAGE = Path(lga.__file__).parent
-LEAVES = {"groups", "lookup", "metrics", "optimizers", "pairs", "paths"}
+LEAVES = {"groups", "lookup", "metrics", "optimizers", "pairs", "paths", "splits"}
 MAY_IMPORT = {
     **{leaf: set() for leaf in LEAVES},
     "networks": {"networks"},
@@ -17,13 +17,16 @@ MAY_IMPORT = {
     "profiles": {"lookup"},
     "systems": {"systems", "cameras", "networks", "latents", "losses", "groups", "pairs", "lookup",
                 "metrics", "representations"},
-    "datasets": {"datasets", "cameras", "groups", "pairs", "lookup", "paths"},
+    "pictures": {"pictures", "cameras", "paths", "splits"},
+    "datasets": {"datasets", "cameras", "groups", "pairs", "pictures", "lookup", "paths",
+                 "splits"},
     "laws": {"metrics", "networks", "systems"},
     "figures": {"metrics", "pairs", "systems"},
-    "results": {"paths"},
+    "records": {"paths"},
+    "tables": {"paths", "records"},
     "training": {"datasets", "metrics", "optimizers", "pairs", "profiles", "systems"},
     "evaluation": {"datasets", "laws", "metrics", "pairs", "profiles", "systems"},
-    "runs": {"datasets", "evaluation", "figures", "lookup", "paths", "profiles", "results",
+    "runs": {"datasets", "evaluation", "figures", "lookup", "paths", "profiles", "records",
              "systems", "training"},
     "catalogue": {"datasets", "lookup", "metrics", "paths", "profiles", "runs", "systems"},
 }  # fmt: skip

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 import lga
-from lga.datasets import coronal
 from lga.datasets.brain_mri import CLAMP
-from lga.datasets.phantom import synthesize
+from lga.pictures import coronal
+from lga.pictures.phantoms import synthesize
 
 
 @pytest.fixture(scope="module")

@@ -94,7 +94,7 @@ def test_train_records_and_evaluate_fills_in(cli, tmp_path):
     assert shown.status == 0 and "PSNR" in shown.out, shown.err
     run = tmp_path / "quick/rotated_mnist/jin2024/seed-3"
     record = json.loads((run / "metrics.json").read_text())
-    assert set(record) <= set(lga.results.RECORD_FIELDS)
+    assert set(record) <= set(lga.records.RECORD_FIELDS)
     assert {"dataset", "system", "profile", "seed", "source", "psnr_db", "ssim", "ssim_range255",
             "lpips", "lpips_net", "lpips_reason", "test_pairs", "parameters", "train_pairs",
             "train_seconds", "pairs_per_second", "device", "torch", "lga", "commit", "started_at",
@@ -112,7 +112,7 @@ def test_a_full_disk_is_one_line_and_status_1(cli, tmp_path, monkeypatch):
     def full(path, data):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr("lga.results.write_whole", full)
+    monkeypatch.setattr("lga.records.write_whole", full)
     shown = cli("train", "rotated_mnist", "--results", tmp_path)
     assert shown.status == 1 and len(shown.err.strip().splitlines()) == 1
     assert "No space left on device" in shown.err and not list(tmp_path.rglob("metrics.json"))

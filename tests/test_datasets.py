@@ -10,8 +10,8 @@ import scipy.ndimage
 import torch
 
 import lga
-from lga.datasets import mnist
 from lga.groups import SO2
+from lga.pictures import digits as digits_module
 
 
 def test_g_turns_the_first_image_into_the_second(digits):
@@ -76,13 +76,13 @@ def small_mnist(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     generator = np.random.default_rng(0)
     sums = {}
-    for name in mnist.FILES:
+    for name in digits_module.FILES:
         n = 16 if name.startswith("train") else 8
         images = "images" in name
         body = generator.integers(0, 256 if images else 10, n * (784 if images else 1), np.uint8)
         (folder / name).write_bytes(gzip.compress(bytes(16 if images else 8) + body.tobytes()))
-        sums[name] = mnist.hashlib.md5((folder / name).read_bytes()).hexdigest()
-    monkeypatch.setattr(mnist, "FILES", sums)
+        sums[name] = digits_module.hashlib.md5((folder / name).read_bytes()).hexdigest()
+    monkeypatch.setattr(digits_module, "FILES", sums)
     return tmp_path
 
 

@@ -110,4 +110,4 @@ def test_lga_run_keeps_the_executed_notebook_with_its_record(tmp_path):
     executed = json.loads((folder / "notebook.ipynb").read_text())
     assert "swarnali2025" in json.dumps(executed["cells"])
     assert "papermill" not in executed["metadata"]
-    assert lga.results.read_json(folder / "metrics.json")["train_pairs"] == 256
+    assert lga.records.read_json(folder / "metrics.json")["train_pairs"] == 256

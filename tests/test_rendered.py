@@ -14,17 +14,18 @@ import lga
 from lga.cameras import FLIGHT, TURNTABLE, Camera
 from lga.datasets import nmr as nmr_module
 from lga.datasets import plane_in_the_sky as planes_module
-from lga.datasets import prepare_dataset, render
+from lga.datasets import prepare_dataset
 from lga.groups import SO3, Cyclic
+from lga.pictures import rendering
 
 
-def ball(color=(1.0, 0.5, 0.25)) -> render.Mesh:
+def ball(color=(1.0, 0.5, 0.25)) -> rendering.Mesh:
     body = trimesh.creation.icosphere(3, 1.0)
     colors = np.tile(color, (len(body.faces), 1))
-    return render.normalized(np.asarray(body.vertices), np.asarray(body.faces), colors)
+    return rendering.normalized(np.asarray(body.vertices), np.asarray(body.faces), colors)
 
 
-def marker() -> render.Mesh:
+def marker() -> rendering.Mesh:
     """A long dark box with a bright ball at its positive x end and a dim one above."""
     bar = trimesh.creation.box((2, 0.2, 0.2))
     end = trimesh.creation.icosphere(2, 0.3).apply_translation((1, 0, 0))
@@ -32,11 +33,11 @@ def marker() -> render.Mesh:
     parts = [(bar, 0.2), (end, 1.0), (top, 0.3)]
     whole = trimesh.util.concatenate([part for part, _ in parts])
     colors = np.concatenate([np.full((len(p.faces), 3), grey) for p, grey in parts])
-    return render.normalized(np.asarray(whole.vertices), np.asarray(whole.faces), colors)
+    return rendering.normalized(np.asarray(whole.vertices), np.asarray(whole.faces), colors)
 
 
 def test_a_ball_covers_the_disc_that_geometry_says():
-    (picture,) = render.render(ball(), np.eye(3)[None], FLIGHT, side=128)
+    (picture,) = rendering.render(ball(), np.eye(3)[None], FLIGHT, side=128)
     radius = 0.5 / math.sqrt(3)  # a ball's box has diagonal 1
     angle = math.asin(radius / FLIGHT.distance)
     expected_px = 64 * math.tan(angle) / math.tan(FLIGHT.field_of_view_rad / 2)
@@ -51,7 +52,7 @@ def test_a_ball_covers_the_disc_that_geometry_says():
 
 def test_a_projected_point_lands_where_the_camera_says():
     mesh, rotation = marker(), SO3().rotation(torch.tensor([[0.2, 1.0, 0.1]]), torch.tensor([0.7]))
-    (picture,) = render.render(mesh, rotation.numpy(), TURNTABLE, side=128)
+    (picture,) = rendering.render(mesh, rotation.numpy(), TURNTABLE, side=128)
     center = mesh.vertices[mesh.faces[mesh.colors[:, 0] == 1.0].ravel()].mean(0)
     axes = TURNTABLE.axes(torch.zeros(1))[0].numpy()
     seen = (rotation[0].numpy() @ center) @ axes  # in camera axes, still around the origin
@@ -99,9 +100,9 @@ def test_rays_go_through_pixel_centres():
 def test_a_lamp_that_turns_makes_a_turned_ball_look_different():
     R = SO3().rotation(torch.tensor([[0.0, 1.0, 0.0]]), torch.tensor([2.0])).numpy()
     still, turning = (
-        render.render(ball(), R, FLIGHT, lamp_turns=flag)[0, 0].astype(int) for flag in (0, 1)
+        rendering.render(ball(), R, FLIGHT, lamp_turns=flag)[0, 0].astype(int) for flag in (0, 1)
     )
-    at_rest = render.render(ball(), np.eye(3)[None], FLIGHT)[0, 0].astype(int)
+    at_rest = rendering.render(ball(), np.eye(3)[None], FLIGHT)[0, 0].astype(int)
     assert np.abs(still - at_rest).mean() < 1 < 5 < np.abs(turning - at_rest).mean()
 
 
@@ -125,22 +126,24 @@ def meshes(tmp_path):
 
 
 def test_meshes_of_every_layout_are_found_and_broken_ones_are_told(meshes):
-    found, wrong = render.find_meshes(meshes)
+    found, wrong = rendering.find_meshes(meshes)
     names = {(mesh.category, mesh.name) for mesh in found}
     assert ("02691156", "a1b2") in names and ("box", "b3") in names
     assert len(wrong) == 1 and "two holds 2 meshes (a.ply, b.ply)" in wrong[0]
-    with pytest.raises(render.MeshError, match=r"empty\.off has no faces"):
-        render.load_mesh(meshes / "box" / "empty.off")
-    with pytest.raises(render.MeshError, match=r"torn\.ply"):
-        render.load_mesh(meshes / "box" / "torn.ply")
-    assert len(render.find_meshes(meshes, "b*")[0]) == 5
+    with pytest.raises(rendering.MeshError, match=r"empty\.off has no faces"):
+        rendering.load_mesh(meshes / "box" / "empty.off")
+    with pytest.raises(rendering.MeshError, match=r"torn\.ply"):
+        rendering.load_mesh(meshes / "box" / "torn.ply")
+    assert len(rendering.find_meshes(meshes, "b*")[0]) == 5
     with pytest.raises(FileNotFoundError, match="holds no meshes"):
-        render.find_meshes(meshes, "z*")
+        rendering.find_meshes(meshes, "z*")
 
 
 def test_every_format_gives_the_same_picture(meshes):
     pictures = [
-        render.render(render.load_mesh(meshes / "box" / name), np.eye(3)[None], TURNTABLE)[0, 3]
+        rendering.render(rendering.load_mesh(meshes / "box" / name), np.eye(3)[None], TURNTABLE)[
+            0, 3
+        ]
         for name in ("b0.ply", "b1.off", "b2.obj", "b4.stl")
     ]
     assert all(np.array_equal(pictures[0], other) for other in pictures[1:])
@@ -223,10 +226,10 @@ def test_nmr_elements_turn_view_i_into_view_j(nmr):
 def test_nmr_views_show_the_object_turned(nmr):
     """View 1 is view 0 of the object turned by +15° about the vertical, lamp and all."""
     mesh = marker()
-    pictures = render.render(mesh, nmr_module.turntable(), TURNTABLE, lamp_turns=True)
+    pictures = rendering.render(mesh, nmr_module.turntable(), TURNTABLE, lamp_turns=True)
     turned = SO3().rotation(torch.tensor([[0.0, 1.0, 0.0]]), torch.tensor([math.radians(15)]))[0]
-    moved = render.Mesh(mesh.vertices @ turned.double().numpy().T, mesh.faces, mesh.colors)
-    again = render.render(moved, np.eye(3)[None], TURNTABLE, lamp_turns=True)[0]
+    moved = rendering.Mesh(mesh.vertices @ turned.double().numpy().T, mesh.faces, mesh.colors)
+    again = rendering.render(moved, np.eye(3)[None], TURNTABLE, lamp_turns=True)[0]
     assert np.abs(pictures[1, 3].astype(int) - again[3]).mean() < 0.5
     assert np.abs(pictures[1, 3].astype(int) - pictures[0, 3]).mean() > 2
 

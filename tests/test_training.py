@@ -59,7 +59,7 @@ def test_a_resumed_run_ends_with_the_same_numbers(digits, tmp_path, name, kill_a
     monkeypatch.setitem(lga.SYSTEMS, "muon", lga.SYSTEMS["jin2024"])
     settings = replace(TINY, optimizer="muon" if name == "muon" else "adam")
     whole, expected = trained(digits, settings, name=name)
-    folder = lga.results.run_folder(tmp_path, "quick", "rotated_mnist", name, 0)
+    folder = lga.records.run_folder(tmp_path, "quick", "rotated_mnist", name, 0)
     folder.start({"same": True})
 
     def kill(step):
@@ -114,7 +114,7 @@ def test_the_mean_image_is_found(digits):
 
 
 def test_a_checkpoint_of_other_settings_is_not_resumed(tmp_path):
-    folder = lga.results.run_folder(tmp_path, "quick", "rotated_mnist", "jin2024", 0)
+    folder = lga.records.run_folder(tmp_path, "quick", "rotated_mnist", "jin2024", 0)
     folder.start({"learning_rate": 1})
     folder.save_checkpoint({"a": torch.ones(1)}, {"history": []})
     folder.start({"learning_rate": 1})
@@ -234,6 +234,6 @@ def test_two_processes_train_together(tmp_path):
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     shown = subprocess.run(command, capture_output=True, text=True, env=env)
     assert shown.returncode == 0, shown.stderr
-    record = lga.results.read_json(tmp_path / "quick/rotated_mnist/jin2024/seed-0/metrics.json")
+    record = lga.records.read_json(tmp_path / "quick/rotated_mnist/jin2024/seed-0/metrics.json")
     assert record["train_pairs"] == 1280
     assert shown.stdout.count("PSNR") == 1

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from lga.datasets.base import SPLITS, OrbitDataset, Split
+from lga.datasets.base import OrbitDataset
 from lga.datasets.blocked_mnist import BlockedMNIST
 from lga.datasets.brain_mri import BrainMRI
 from lga.datasets.nmr import NMR
@@ -13,6 +13,7 @@ from lga.datasets.plane_in_the_sky import PlaneInTheSky
 from lga.datasets.rotated_mnist import RotatedMNIST
 from lga.lookup import check_name
 from lga.paths import DATA
+from lga.splits import SPLITS, Split
 
 DATASETS: dict[str, type[OrbitDataset]] = {
     "rotated_mnist": RotatedMNIST,

@@ -6,11 +6,12 @@ so that a seed means the same pairs on every machine.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,9 +19,7 @@ from lga.cameras import Camera
 from lga.groups import Group
 from lga.lookup import check_name
 from lga.pairs import Pairs
-
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+from lga.splits import SPLITS, Split, split_objects
 
 
 class OrbitDataset(ABC):
@@ -68,8 +67,6 @@ class OrbitDataset(ABC):
             object_ids: N labels that say which images share an orbit.
             group: the group that acts.
         """
-        from lga.datasets.stored import StoredOrbits
-
         return StoredOrbits(images, elements, object_ids, group)
 
     @abstractmethod
@@ -115,13 +112,100 @@ class OrbitDataset(ABC):
             yield next(batch.split(n - start))
 
 
-def split_objects(n: int, test_share: float, seed: int = 0) -> dict[Split, Tensor]:
-    """Object indices of the three splits: a random test share, then one eighth for validation.
+class StoredOrbits(OrbitDataset):
+    """Images of objects at known points of their orbits; a pair is two images of one object.
 
-    Small sets keep at least one object for validation, and for test where a share is asked for.
+    Every image n shows its object moved by `elements[n]` from a pose that is the same for all
+    images of the object, so that g = elements[2] elements[1]⁻¹ for a pair (1, 2). The two images
+    of a pair are different ones: g = e is left out, as in the papers' rendered sets.
+
+    Args:
+        images: (N, C, H, W), uint8 in [0, 255] or floating point in [0, 1].
+        elements: (N, d, d), elements of the group.
+        object_ids: N labels; images with the same one share an orbit.
+        group: the group that acts.
+        splits: the objects' labels of each split; by default a random fifth of the objects is for
+            test and one eighth of the rest for validation.
+
+    Raises:
+        ValueError: for images outside [0, 1], matrices that are no elements, an object with a
+            single image, or a split without objects.
     """
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-    n_test = max(1, round(test_share * n)) if test_share else 0
-    n_validation = max(1, (n - n_test) // 8)
-    test, validation, train = order.split([n_test, n_validation, n - n_test - n_validation])
-    return {"train": train, "validation": validation, "test": test}
+
+    name = "own"
+    source = "own images"
+    is_stand_in = False
+
+    def __init__(
+        self,
+        images: Tensor | np.ndarray,
+        elements: Tensor | np.ndarray,
+        object_ids: Sequence,
+        group: Group,
+        splits: dict[Split, Sequence] | None = None,
+    ) -> None:
+        images = torch.as_tensor(images)
+        if images.ndim != 4 or not len(images) == len(elements) == len(object_ids):
+            raise ValueError(
+                "images (N, C, H, W), elements (N, d, d) and N object ids belong together, got "
+                f"{tuple(images.shape)}, {tuple(np.shape(elements))} and {len(object_ids)}"
+            )
+        if images.is_floating_point():
+            low, high = (float(edge) for edge in images.aminmax())
+            if not (low >= 0 and high <= 1):
+                raise ValueError(f"images lie in [0, 1], these span [{low:g}, {high:g}]")
+            images = images.float()
+        elif images.dtype != torch.uint8:
+            raise ValueError(f"images are uint8 or floating point, got {images.dtype}")
+
+        labels, owner = np.unique(np.asarray(object_ids), return_inverse=True)
+        counts = np.bincount(owner, minlength=len(labels))
+        if counts.min() < 2:
+            lonely = labels[counts.argmin()]
+            raise ValueError(f"an orbit needs two images; object {lonely!r} has one")
+        self.group = group
+        self.elements = group.check(torch.as_tensor(elements, dtype=torch.float32))
+        self.images = images
+        self.image_shape = tuple(images.shape[1:])
+
+        # Images in the order of their objects, so that object k owns first[k] … + count[k].
+        self.order = torch.from_numpy(np.argsort(owner, kind="stable"))
+        self.count = torch.from_numpy(counts)
+        self.first = self.count.cumsum(0) - self.count
+        if splits is None:
+            self.objects = split_objects(len(labels), test_share=0.2)
+        else:
+            position = {label: k for k, label in enumerate(labels.tolist())}
+            self.objects = {
+                split: torch.tensor([position[label] for label in splits[split]])
+                for split in SPLITS
+            }
+        for split in SPLITS:
+            if not len(self.objects[split]):
+                raise ValueError(f"{len(labels)} objects leave none for the {split} split")
+
+    def to(self, device: torch.device | str) -> Self:
+        self.device = torch.device(device)
+        self.images = self.images.to(self.device)
+        return self
+
+    def size(self, split: Split) -> int:
+        return len(self.objects[split])
+
+    def draw(self, split: Split, objects: Tensor, generator: torch.Generator) -> Pairs:
+        owner = self.objects[split][objects]
+        count = self.count[owner]
+        first = (torch.rand(len(owner), generator=generator) * count).long()
+        # A step of 1 … count − 1 around the object's images never returns to the first.
+        step = 1 + (torch.rand(len(owner), generator=generator) * (count - 1)).long()
+        i1, i2 = (
+            self.order[self.first[owner] + place] for place in (first, (first + step) % count)
+        )
+        R1, R2 = self.elements[i1], self.elements[i2]
+        g = self.group.compose(R2, self.group.inverse(R1))
+        return Pairs(self.show(i1), self.show(i2), g.to(self.device))
+
+    def show(self, index: Tensor) -> Tensor:
+        """Images (n, C, H, W) in [0, 1] by their index (n,)."""
+        images = self.images[index.to(self.device)]
+        return images.float() / 255 if images.dtype == torch.uint8 else images

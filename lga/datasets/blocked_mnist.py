@@ -9,10 +9,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from lga.datasets.base import Split
-from lga.datasets.mnist import Digits
 from lga.datasets.rotated_mnist import RotatedMNIST
 from lga.pairs import Pairs
+from lga.pictures.digits import Digits
+from lga.splits import Split
 
 
 class BlockedMNIST(RotatedMNIST):

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lga.datasets.base import OrbitDataset, Split, split_objects
+from lga.datasets.base import OrbitDataset
 from lga.groups import Affine
 from lga.pairs import Pairs
+from lga.splits import Split, split_objects
 
 CLAMP = 0.01
 TEST_SHARE = 233 / 1113
@@ -79,7 +80,7 @@ class BrainMRI(OrbitDataset):
             FileNotFoundError: without any subject.
             ValueError, FileNotFoundError: for a subject that cannot be read, naming the file.
         """
-        from lga.datasets.coronal import read_slice
+        from lga.pictures.coronal import read_slice
 
         folders = subject_folders(data_root)
         if not folders:
@@ -98,8 +99,8 @@ class BrainMRI(OrbitDataset):
 
     @classmethod
     def stand_in(cls, *, subjects: int = 1113, **options) -> Self:
-        """Synthetic subjects (see `phantom.synthesize`)."""
-        from lga.datasets.phantom import synthesize
+        """Synthetic subjects (see `phantoms.synthesize`)."""
+        from lga.pictures.phantoms import synthesize
 
         slices, masks = synthesize(subjects)
         return cls(slices, masks, STAND_IN, is_stand_in=True, **options)
@@ -119,7 +120,7 @@ class BrainMRI(OrbitDataset):
     @classmethod
     def prepare(cls, data_root: Path) -> None:
         """Reads every subject once, so that what is missing is named now."""
-        from lga.datasets.coronal import read_slice
+        from lga.pictures.coronal import read_slice
 
         if not cls.has_real(data_root):
             raise FileNotFoundError(f"no subjects: {cls.how_to_prepare(data_root)}")

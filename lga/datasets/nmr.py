@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 
 from lga.cameras import TURNTABLE
-from lga.datasets.base import Split, split_objects
-from lga.datasets.files import cached, write_npz
-from lga.datasets.stored import StoredOrbits
+from lga.datasets.base import StoredOrbits
 from lga.groups import SO3, Cyclic
+from lga.pictures.files import cached, write_npz
+from lga.splits import Split, split_objects
 
 VIEWS = 24
 STAND_IN = "procedural objects (stand-in for NMR)"
@@ -96,8 +96,8 @@ class NMR(StoredOrbits):
         """Composed solids of six classes, rendered once and kept in `data/stand-in`."""
 
         def make() -> dict[str, np.ndarray]:
-            from lga.datasets.render import render
-            from lga.datasets.shapes import CLASSES
+            from lga.pictures.rendering import render
+            from lga.pictures.shapes import CLASSES
 
             makers = list(CLASSES.values())
             print(f"rendering {objects} procedural objects, {VIEWS} views each", flush=True)
@@ -132,7 +132,7 @@ class NMR(StoredOrbits):
 
         Args:
             data_root: gets `nmr/`.
-            meshes: a folder of meshes (see `render.find_meshes`), upright along y.
+            meshes: a folder of meshes (see `rendering.find_meshes`), upright along y.
             only: which mesh names to take, as a file name pattern.
             title: what the meshes are, for the tables.
         """
@@ -176,7 +176,7 @@ def read_packed(path: Path, data_root: Path) -> np.ndarray:
 
 def pack_meshes(data_root: Path, meshes: Path, only: str, title: str) -> None:
     """Renders a folder of meshes; 7 : 1 : 2 of each class's objects for train, val and test."""
-    from lga.datasets.render import find_meshes, render_all
+    from lga.pictures.rendering import find_meshes, render_all
 
     found, wrong = find_meshes(meshes, only)
     folder = packed_folder(data_root)

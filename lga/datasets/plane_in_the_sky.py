@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from lga.cameras import FLIGHT
-from lga.datasets.files import cached, write_npz
-from lga.datasets.stored import StoredOrbits
+from lga.datasets.base import StoredOrbits
 from lga.groups import SO3
+from lga.pictures.files import cached, write_npz
 
 ROTATIONS = 100
 SIDE = 64
@@ -90,8 +90,8 @@ class PlaneInTheSky(StoredOrbits):
         """Procedural aircraft and skies, rendered once and kept in `data/stand-in`."""
 
         def make() -> dict[str, np.ndarray]:
-            from lga.datasets.render import render
-            from lga.datasets.shapes import aircraft, sky
+            from lga.pictures.rendering import render
+            from lga.pictures.shapes import aircraft, sky
 
             print(f"rendering {objects} procedural aircraft, {views} pictures each", flush=True)
             rotations = np.stack([seeded_rotations(str(k), views) for k in range(objects)])
@@ -133,12 +133,12 @@ class PlaneInTheSky(StoredOrbits):
 
         Args:
             data_root: gets `plane_in_the_sky/`.
-            meshes: a folder of meshes (see `render.find_meshes`).
+            meshes: a folder of meshes (see `rendering.find_meshes`).
             sky: a folder of photographs of at least 64×64 pixels.
             only: which mesh names to take, as a file name pattern.
             title: what meshes and skies are, for the tables.
         """
-        from lga.datasets.render import find_meshes, render_all
+        from lga.pictures.rendering import find_meshes, render_all
 
         if meshes is None or sky is None:
             raise ValueError("planes need --meshes DIR and --sky DIR")

@@ -11,8 +11,10 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from lga.datasets.base import OrbitDataset, Split
-from lga.datasets.mnist import (
+from lga.datasets.base import OrbitDataset
+from lga.groups import SO2, Cyclic, rotate_maps
+from lga.pairs import Pairs
+from lga.pictures.digits import (
     MNIST,
     SMALL_DIGITS,
     Digits,
@@ -21,8 +23,7 @@ from lga.datasets.mnist import (
     read_mnist,
     read_small_digits,
 )
-from lga.groups import SO2, Cyclic, rotate_maps
-from lga.pairs import Pairs
+from lga.splits import Split
 
 
 class RotatedMNIST(OrbitDataset):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lga.datasets.render import Mesh, normalized, seeded_color
+from lga.pictures.rendering import Mesh, normalized, seeded_color
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # vertices, faces, colour
 

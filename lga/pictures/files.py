@@ -1,11 +1,11 @@
 """Arrays on disk: written whole, made once."""
 
-import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from lga.paths import DATA
 
@@ -29,11 +29,10 @@ def cached(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np
     path = folder / f"{name}.npz"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / f".{name}.lock", "w")
+        lock = FileLock(folder / f".{name}.lock").acquire()
     except OSError:
         return make()
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             write_npz(path, **make())
         with np.load(path) as arrays:

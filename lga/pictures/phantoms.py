@@ -30,7 +30,7 @@ def template_slab() -> dict[str, Tensor]:
         raise ImportError(
             "the brain stand-in needs nilearn: uv pip install -e '.[brain]'"
         ) from error
-    from lga.datasets.coronal import sample_coronal
+    from lga.pictures.coronal import sample_coronal
 
     maps = {
         "t1": datasets.load_mni152_template(resolution=1),

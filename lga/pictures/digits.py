@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lga.datasets.base import Split, split_objects
+from lga.splits import Split, split_objects
 
 MNIST = "MNIST"
 SMALL_DIGITS = "scikit-learn digits (stand-in for MNIST)"

@@ -1,0 +1,1 @@
+"""Where pictures come from: digits, slices of brains, phantoms, meshes and shapes, files."""

@@ -1,0 +1,222 @@
+"""Run folders and the records in them: what a run leaves under `results/`.
+
+results/<profile>/<dataset>/<system>/seed-<n>/      one finished run, whole or not there
+results/<profile>/<dataset>/<system>/.seed-<n>/     a run under way, from which it resumes
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from lga.paths import RESULTS
+
+RECORD_FIELDS = (
+    "dataset", "system", "profile", "seed", "source", "overrides",
+    "psnr_db", "psnr_of_mean_mse_db", "ssim", "ssim_range255", "lpips", "lpips_net", "lpips_reason",
+    "test_pairs",
+    "parameters", "latent_numbers", "preset", "mask_fraction", "perceptual_loss",
+    "law_identity", "law_inverse", "law_compatibility",
+    "law_identity_db", "law_inverse_db", "law_compatibility_db",
+    "latent_inverse_error", "latent_deviation",
+    "optimizer", "compiled", "train_pairs", "train_seconds", "pairs_per_second", "device", "torch",
+    "lga", "commit", "started_at", "weights_sha256",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run: written under a hidden name, then moved to its own in one step."""
+
+    path: Path
+    _locks: ClassVar[dict[Path, FileLock]] = {}
+
+    @property
+    def partial(self) -> Path:
+        return self.path.with_name(f".{self.path.name}")
+
+    def start(self, config: Mapping[str, Any]) -> None:
+        """Opens the folder for this process, with the checkpoint of the same configuration if any.
+
+        Raises:
+            RuntimeError: when another process is at work on the same run.
+            OSError: when the folder cannot be written.
+        """
+        self.partial.mkdir(parents=True, exist_ok=True)
+        self._lock()
+        text = json.dumps(config, indent=2) + "\n"
+        kept = self.partial / "config.json"
+        if not kept.exists() or kept.read_text() != text:
+            for stale in self.partial.iterdir():
+                stale.unlink()
+        write_whole(kept, text.encode())
+
+    def _lock(self) -> None:
+        # The system drops a lock when its process dies, however it dies.
+        if self.path in self._locks:
+            return
+        lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise RuntimeError(f"another process is at work on {self.path}") from None
+        self._locks[self.path] = lock
+
+    def save_checkpoint(self, tensors: dict[str, Tensor], state: Mapping[str, Any]) -> None:
+        from safetensors.torch import save
+
+        data = save(tensors, metadata={"state": json.dumps(state)})
+        write_whole(self.partial / "checkpoint.safetensors", data)
+        self._write_history(state["history"])
+
+    def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """The last checkpoint, or None before the first.
+
+        Raises:
+            ValueError: when the file is damaged.
+        """
+        path = self.partial / "checkpoint.safetensors"
+        if not path.exists():
+            return None
+        tensors, metadata = read_safetensors(path)
+        return tensors, json.loads(metadata["state"])
+
+    def _write_history(self, history: list[dict[str, float]]) -> None:
+        import pandas
+
+        text = pandas.DataFrame(history).to_csv(index=False)
+        write_whole(self.partial / "history.csv", text.encode())
+
+    def publish(
+        self,
+        record: Mapping[str, Any],
+        weights: dict[str, Tensor],
+        history: list[dict[str, float]],
+        figures: Mapping[str, Any],
+    ) -> Path:
+        """Writes a finished run and moves it into place, over an earlier one.
+
+        Args:
+            record: what `metrics.json` holds, in the order of `RECORD_FIELDS`.
+            weights: what `model.safetensors` holds.
+            history: the rows of `history.csv`.
+            figures: matplotlib figures by file name.
+        """
+        from safetensors.torch import save
+
+        self._write_history(history)
+        contiguous = {name: value.cpu().contiguous() for name, value in weights.items()}
+        packed = save(contiguous)
+        write_whole(self.partial / "model.safetensors", packed)
+        for name, figure in figures.items():
+            figure.savefig(self.partial / name, dpi=100)
+        fingerprint = {"weights_sha256": hashlib.sha256(packed).hexdigest()}
+        write_record(self.partial / "metrics.json", {**record, **fingerprint})
+        (self.partial / "checkpoint.safetensors").unlink(missing_ok=True)
+        old = self.path.with_name(f".{self.path.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if self.path.exists():
+            self.path.rename(old)
+        self.partial.rename(self.path)
+        shutil.rmtree(old, ignore_errors=True)
+        if lock := self._locks.pop(self.path, None):
+            lock.release()
+        return self.path
+
+    def add_notebook(self, executed: Path) -> Path:
+        """Moves the executed notebook into the finished run; returns its folder."""
+        os.replace(executed, self.path / "notebook.ipynb")
+        return self.path
+
+
+def run_folder(
+    results: Path | str | None, profile: str, dataset: str, system: str, seed: int
+) -> RunFolder:
+    """Where a run lives; the default root is `results/`."""
+    root = Path(results or RESULTS)
+    return RunFolder(root / profile / dataset / system / f"seed-{seed}")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file so that a reader sees the old one or the new one, never a part."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(data)
+    os.replace(part, path)
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file.
+
+    Raises:
+        ValueError: when the file is damaged, naming it and what to do.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            return tensors, file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}); move it away and start the run again"
+        ) from error
+
+
+def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
+    """The configuration, the record and the weights of a finished run.
+
+    Raises:
+        FileNotFoundError: when the folder holds no finished run.
+        ValueError: when a file is damaged.
+    """
+    folder = Path(folder)
+    if not (folder / "metrics.json").is_file():
+        raise FileNotFoundError(f"{folder} holds no finished run (no metrics.json)")
+    config, record = (read_json(folder / name) for name in ("config.json", "metrics.json"))
+    path = folder / "model.safetensors"
+    weights, _ = read_safetensors(path)
+    expected = record.get("weights_sha256")
+    if expected and hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+        raise ValueError(f"{path} was changed since its record was written; start the run again")
+    return config, record, weights
+
+
+def add_to_record(folder: Path, fields: Mapping[str, Any]) -> None:
+    """Adds fields to the record of a finished run."""
+    path = Path(folder) / "metrics.json"
+    write_record(path, read_json(path) | dict(fields))
+
+
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Writes a record in the order of `RECORD_FIELDS`."""
+    ordered = {field: record[field] for field in RECORD_FIELDS if field in record}
+    write_whole(path, (json.dumps(ordered, indent=2) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        ValueError: when the file is damaged, naming it.
+    """
+    try:
+        return dict(json.loads(path.read_text()))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); start the run again") from error
+
+
+def read_records(profile: str, results: Path | str | None = None) -> list[dict[str, Any]]:
+    """The records of every finished run of a profile, in the order of their folders.
+
+    Raises:
+        ValueError: for a record that is no JSON object.
+    """
+    folder = Path(results or RESULTS) / profile
+    return [read_json(path) for path in sorted(folder.glob("*/*/seed-*/metrics.json"))]

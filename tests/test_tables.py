@@ -1,0 +1,73 @@
+"""Tables: published figures beside reproduced ones, controls, learning curves."""
+
+from conftest import publish, record
+
+from lga import tables
+
+
+def test_tables_give_mean_deviation_seeds_and_source_beside_the_published(tmp_path):
+    for seed, value in enumerate((20.0, 21.0, 22.0)):
+        publish(tmp_path, record(seed=seed, psnr_db=value))
+    publish(tmp_path, record("swarnali2025", psnr_db=19.0))
+    frame = tables.table("table_1", "quick", tmp_path)
+    row = frame.loc["jin2024"]
+    assert row["rotated_mnist_psnr_db_mean"] == 21 and row["rotated_mnist_psnr_db_sd"] == 1
+    assert row["rotated_mnist_psnr_db_published"] == 26.07 and row["rotated_mnist_seeds"] == 3
+    assert row["rotated_mnist_source"] == "MNIST" and row["blocked_mnist_seeds"] == 0
+    assert frame.loc["winter2022", "rotated_mnist_ssim_published"] == 0.874
+    text = tables.table_markdown("table_1", "quick", tmp_path)
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert "## rotated_mnist: MNIST" in text
+    assert ["jin2024", "21.00 ± 1.00", "26.07", "0.900 ± 0.000", "1.000",
+            "0.990 ± 0.000", "3"] in cells  # fmt: skip
+    assert ["swarnali2025", "19.00", "", "0.900", "", "0.990", "1"] in cells
+    assert "## blocked_mnist: not run" in text and "data range\n1" in text
+    paths = tables.write_tables("quick", tmp_path)
+    assert [p.name for p in paths] == ["table_1.md", "table_2.md"]
+    assert paths[0].with_suffix(".csv").exists()
+
+
+def test_tables_label_stand_ins_and_never_mix_sources_or_overrides(tmp_path):
+    stand_in = "scikit-learn digits (stand-in for MNIST)"
+    publish(tmp_path, record(source=stand_in, psnr_db=10.0))
+    text = tables.table_markdown("table_1", "quick", tmp_path)
+    assert f"## rotated_mnist: {stand_in}" in text
+    publish(tmp_path, record(seed=1, psnr_db=30.0))
+    publish(tmp_path, record(seed=2, psnr_db=40.0, overrides="varying=0.5"))
+    means = tables.table("table_1", "quick", tmp_path)["rotated_mnist_psnr_db_mean"].dropna()
+    assert sorted(means) == [10, 30, 40]
+    text = tables.table_markdown("table_1", "quick", tmp_path)
+    assert "jin2024 (a)" in text and "\n(a) varying=0.5 on MNIST\n" in text
+
+
+def test_compare_is_one_fixed_line():
+    stand_in = record(source="digits (stand-in for MNIST)", psnr_db=19.2)
+    assert (
+        tables.compare(stand_in, {"jin2024": 19.0}, 0.5) == "test PSNR 19.0 ± 0.5 dB: as expected"
+    )
+    assert "NOT as expected" in tables.compare(stand_in | {"psnr_db": 18.0}, {"jin2024": 19.0}, 0.5)
+    assert "no figure" in tables.compare(record(), {"jin2024": 19.0}, 0.5)
+
+
+def test_controls_stand_beside_the_runs(tmp_path):
+    publish(tmp_path, record("swarnali2025", mask_fraction=0.8))
+    publish(tmp_path / "controls" / "all-ones-mask", record("swarnali2025", mask_fraction=1.0))
+    frame = tables.controls("rotated_mnist", "quick", tmp_path)
+    assert frame["mask_fraction"].to_dict() == {
+        "swarnali2025, seed-0": 0.8, "swarnali2025, all-ones-mask, seed-0": 1.0,
+    }  # fmt: skip
+    curves = tables.histories("rotated_mnist", "quick", tmp_path)
+    assert list(curves) == list(frame.index) and curves["swarnali2025, seed-0"][0]["step"] == 1
+
+
+def test_tables_begin_with_the_controls_and_say_how_systems_rank(tmp_path):
+    for system, psnr_db in (("jin2024", 20.0), ("winter2022", 21.0), ("copy_input", 10.0)):
+        publish(tmp_path, record(system, psnr_db=psnr_db))
+    publish(tmp_path, record("mean_image", psnr_db=12.0, dataset="brain_mri"))
+    assert list(tables.table("table_1", "quick", tmp_path).index)[:3] == [
+        "copy_input", "mean_image", "winter2022",
+    ]  # fmt: skip
+    text = tables.table_markdown("table_1", "quick", tmp_path)
+    rotated, _, brain = text.split("\n## ")[1:]
+    assert "published: jin2024 > winter2022 > hwang2023. Here, with" in rotated
+    assert "of each row: winter2022 > jin2024." in rotated and "By PSNR" not in brain

@@ -161,8 +161,11 @@ RULES = (
         {"optimizer": "muon", "batch_size": 64, "learning_rate": 2e-3, "precision": "bf16-mixed"},
         system=LGA,
     ),
+    Rule({"train_pairs": 600_000}, profile="standard", dataset=MNISTS, system=LGA),
     Rule({"train_pairs": 300_000}, profile="standard", dataset=MNISTS, system="lga"),
-    Rule({"muon_learning_rate": 0.04}, dataset="rotated_mnist", system=LGA),
+    Rule(
+        {"muon_learning_rate": 0.04}, dataset="rotated_mnist", system=("lga", "lga_matched")
+    ),
     Rule({"still": False}, dataset="rotated_mnist", system="lga"),
     Rule({"still": 4}, dataset="blocked_mnist", system="lga_matched"),
     # jin2024, section 4.1: the latent-inverse term is used on rotated MNIST only.

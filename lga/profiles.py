@@ -163,9 +163,9 @@ RULES = (
     ),
     Rule({"train_pairs": 600_000}, profile="standard", dataset=MNISTS, system=LGA),
     Rule({"train_pairs": 300_000}, profile="standard", dataset=MNISTS, system="lga"),
-    Rule(
-        {"muon_learning_rate": 0.04}, dataset="rotated_mnist", system=("lga", "lga_matched")
-    ),
+    Rule({"muon_learning_rate": 0.04}, dataset=MNISTS, system="lga"),
+    Rule({"batch_size": 32}, dataset=MNISTS, system=("lga_matched", "lga_generic")),
+    Rule({"muon_learning_rate": 0.04}, dataset="rotated_mnist", system="lga_matched"),
     Rule({"still": False}, dataset="rotated_mnist", system="lga"),
     Rule({"still": 4}, dataset="blocked_mnist", system="lga_matched"),
     # jin2024, section 4.1: the latent-inverse term is used on rotated MNIST only.

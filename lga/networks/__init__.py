@@ -9,6 +9,7 @@ from lga.networks.autoencoders import (
     RenderedAutoencoder,
 )
 from lga.networks.composite import CompositeAutoencoder, Layers, StillMap, StillNumbers
+from lga.networks.foreground import ForegroundAutoencoder, PixelAutoencoder
 from lga.networks.glow import GaussianEncoder, Glow
 from lga.networks.polar import HarmonicAutoencoder, PolarAutoencoder
 from lga.networks.scene import SceneAutoencoder
@@ -22,12 +23,14 @@ __all__ = [
     "CompositeAutoencoder",
     "Encoding",
     "Fields",
+    "ForegroundAutoencoder",
     "GaussianEncoder",
     "Glow",
     "HarmonicAutoencoder",
     "Layers",
     "MNISTAutoencoder",
     "MapAutoencoder",
+    "PixelAutoencoder",
     "PolarAutoencoder",
     "RayDecoder",
     "RenderedAutoencoder",

@@ -7,8 +7,10 @@ every angle of a circle. A network of the two is equivariant up to what a nonlin
 frequencies that its circle cannot hold.
 """
 
+import functools
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -33,32 +35,41 @@ class DiscHarmonics(nn.Module):
 
     def __init__(self, side: int, band: float = 0.9) -> None:
         super().__init__()
-        from scipy.special import jn_zeros, jv
+        self.multiplicities, synthesis, analysis = disc_harmonics(side, band)
+        self.register_buffer("synthesis", synthesis, persistent=False)
+        self.register_buffer("analysis", analysis, persistent=False)
 
-        radius_px = side / 2 + 0.5
-        place = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
-        y, x = torch.meshgrid(-place, place, indexing="ij")
-        share = (torch.hypot(x, y) / radius_px).flatten()
-        angle_rad = torch.atan2(y, x).flatten()
 
-        rows, multiplicities = [], []
-        for k in range(side * 2):
-            zeros = jn_zeros(k, side)
-            zeros = zeros[zeros <= band * math.pi * radius_px]
-            if not len(zeros):
-                break
-            multiplicities.append(len(zeros))
-            for zero in zeros:
-                radial = torch.from_numpy(jv(k, zero * share.clamp(max=1).numpy())) * (share <= 1)
-                radial /= abs(jv(k + 1, zero)) * math.sqrt(math.pi) * radius_px
-                waves = (angle_rad * k).cos(), (angle_rad * k).sin()
-                rows += [math.sqrt(2) * radial * wave for wave in waves] if k else [radial]
-        self.multiplicities = tuple(multiplicities)
-        synthesis = torch.stack(rows)  # (coefficients, pixels)
-        gram = synthesis @ synthesis.mT + 1e-3 * torch.eye(len(rows), dtype=torch.float64)
-        analysis = torch.linalg.solve(gram, synthesis).mT
-        self.register_buffer("synthesis", synthesis.float(), persistent=False)
-        self.register_buffer("analysis", analysis.float(), persistent=False)
+@functools.cache
+def disc_harmonics(side: int, band: float) -> tuple[tuple[int, ...], Tensor, Tensor]:
+    """Multiplicities, synthesis (coefficients, pixels) and analysis (pixels, coefficients)."""
+    from scipy.special import jn_zeros, jv
+
+    radius_px = side / 2 + 0.5
+    place = np.arange(side) - (side - 1) / 2
+    y, x = np.meshgrid(-place, place, indexing="ij")
+    share = (np.hypot(x, y) / radius_px).ravel()
+    angle_rad = np.arctan2(y, x).ravel()
+
+    rows: list[np.ndarray] = []
+    multiplicities: list[int] = []
+    while True:
+        k = len(multiplicities)
+        zeros = jn_zeros(k, side)
+        zeros = zeros[zeros <= band * math.pi * radius_px]
+        if not len(zeros):
+            break
+        multiplicities.append(len(zeros))
+        for zero in zeros:
+            norm = abs(jv(k + 1, zero)) * math.sqrt(math.pi) * radius_px
+            radial = jv(k, zero * share.clip(max=1)) * (share <= 1) / norm
+            waves = (np.cos(k * angle_rad), np.sin(k * angle_rad)) if k else (1 / math.sqrt(2),)
+            rows += [math.sqrt(2) * radial * wave for wave in waves]
+    synthesis = np.stack(rows)
+    gram = synthesis @ synthesis.T + 1e-3 * np.eye(len(rows))
+    analysis = np.linalg.solve(gram, synthesis).T
+    as_tensors = (torch.from_numpy(np.ascontiguousarray(m)).float() for m in (synthesis, analysis))
+    return tuple(multiplicities), *as_tensors
 
 
 class FrequencyStack(nn.Module):
@@ -78,7 +89,7 @@ class FrequencyStack(nn.Module):
             for copy in range(m)
             for part in ((0, 1) if k else (0,))
         ]
-        self.register_buffer("places", torch.tensor(places), persistent=False)
+        self.register_buffer("places", torch.tensor(places, device="cpu"), persistent=False)
 
     def spread(self, numbers: Tensor) -> Tensor:
         """Rows of numbers (N, dim) with zeros between them, (N, K · 2 n)."""
@@ -137,7 +148,10 @@ class Circle(nn.Module):
         self.frequencies = frequencies
         phase = 2 * math.pi / angles * torch.arange(frequencies)[:, None] * torch.arange(angles)
         waves = torch.cat([phase.cos(), phase.sin()])  # (2 K, T)
-        waves[torch.arange(2 * frequencies) % frequencies > 0] *= math.sqrt(2)
+        waves = (
+            waves
+            * torch.where(torch.arange(2 * frequencies) % frequencies > 0, 2, 1)[:, None].sqrt()
+        )
         self.register_buffer("waves", waves, persistent=False)
 
     def sample(self, stack: Tensor) -> Tensor:

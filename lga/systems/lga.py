@@ -1,6 +1,6 @@
 """Our own system: the idea of `jin2024` with irreducible representations and fitting networks.
 
-x1 ─E─▶ z1 = [z_i; z_v] ─▶ [z_i; g·z_v] ─D─▶ x̂2 = a ⊙ B(z_i) + (1 − a) ⊙ F(g·z_v)
+x1 ─E─▶ z1 = [z_i; z_v] ─▶ [z_i; g·z_v] ─D─▶ x̂2 = a ⊙ B + (1 − a) ⊙ F(g·z_v)
 """
 
 from collections.abc import Sequence
@@ -8,38 +8,53 @@ from typing import Literal
 
 from torch import Tensor
 
-from lga.groups import SO2, Group
+from lga.cameras import Camera
+from lga.groups import SO2, SO3, Affine, Cyclic, Group
 from lga.latents import FixedSplit, LatentAction
 from lga.lookup import check_name
 from lga.losses import PIXEL_LOSSES
 from lga.networks import (
     Autoencoder,
+    BrainAutoencoder,
     CompositeAutoencoder,
+    ForegroundAutoencoder,
     HarmonicAutoencoder,
     MNISTAutoencoder,
+    PixelAutoencoder,
     PolarAutoencoder,
+    RenderedAutoencoder,
     StillMap,
     StillNumbers,
 )
 from lga.pairs import Pairs
 from lga.representations import Irreps
-from lga.systems.base import LatentSystem
+from lga.systems.base import LatentSystem, network_kind
 
 Form = Literal["log", "mse"]
+NETWORKS = ("auto", "plane", "object", "pixels")
 
 
 class LGA(LatentSystem):
-    """The system that we recommend: latents as large as the picture asks for.
+    """The system that we recommend: a network that fits how the group acts, latents in irreps.
 
-    z_v is a sum of irreducible representations of the group; z_i, where there is one, holds a mask
-    a and a picture B of what stays. Tailored to turns of the image plane: E and D go through disc
-    harmonics, the plane's own irreducible representations, between residual convolutions.
+    Of what a picture shows, z_v moves by irreducible representations of the group; B, seen through
+    a mask a, stays. The network is tailored to one of three ways to act:
+
+        plane    turns of the image plane   E and D go through disc harmonics, the plane's own
+                                            irreps, between convolutions; z_i holds a and B
+        object   an object moves in space   z holds degrees 1 … 4 or frequencies 1 … 12 and what
+                                            stays of the object; B is x1 without the object
+        pixels   contrast                   vectors at every pixel; B is x1
 
     Args:
-        image_shape: (C, S, S), S even.
-        group: turns of the image plane.
-        still: whether part of a picture may stay.
-        width, depth: of the convolutions before and after the turn.
+        image_shape: (C, H, W); square with even sides for "plane", sides divisible by 16 else.
+        group: the group that acts.
+        camera: how it looks at an object in space; None otherwise.
+        network: one of the three, or "auto": by the camera and the group.
+        still: for "plane", whether part of a picture may stay.
+        width: for "plane" of the convolutions, 48 by default; for "object" of the finest maps, 64.
+        depth: for "plane", of the convolutions before and after the turn.
+        logit: for "pixels", whether the encoder is given logit(x1): it gives the group away.
         loss_form: "log" optimises PSNR, "mse" is `jin2024`'s.
     """
 
@@ -47,19 +62,38 @@ class LGA(LatentSystem):
         self,
         image_shape: tuple[int, int, int],
         group: Group,
+        camera: Camera | None = None,
         *,
+        network: Literal["auto", "plane", "object", "pixels"] = "auto",
         still: bool = True,
-        width: int = 48,
+        width: int | None = None,
         depth: int = 3,
+        logit: bool = False,
         loss_form: Form = "log",
     ) -> None:
+        check_name("network", network, NETWORKS)
         channels = image_shape[0]
-        network = HarmonicAutoencoder(
-            image_shape, channels_in=channels + still, width=width, depth=depth
-        )
-        if still:
-            network = CompositeAutoencoder(StillMap(image_shape), network)
-        self.assemble(network, SO2(), group, network.multiplicities, loss_form)
+        if network == "auto":
+            network = way_to_act(group, camera)
+        if network == "plane":
+            pair = HarmonicAutoencoder(
+                image_shape, channels_in=channels + still, width=width or 48, depth=depth
+            )
+            if still:
+                pair = CompositeAutoencoder(StillMap(image_shape), pair)
+            self.assemble(pair, SO2(), group, pair.multiplicities, loss_form)
+        elif network == "object":
+            multiplicities = (128, *equal_multiplicities(group, 16))
+            latent = Irreps(group, multiplicities).channels
+            wide = width or 64
+            pair = ForegroundAutoencoder(image_shape, latent, widths=(wide, 2 * wide, 4 * wide))
+            self.assemble(pair, group, group, multiplicities, loss_form)
+        else:
+            size = Irreps(group, (0, 1)).channels
+            pair = PixelAutoencoder(image_shape, still=8, moving=8 * size, logit=logit)
+            self.assemble(pair, group, group, (8, 8), loss_form)
+        if logit:
+            self.remarks = {"preset": "the encoder is given logit(x1)"}
 
     def assemble(
         self,
@@ -75,12 +109,6 @@ class LGA(LatentSystem):
         units = len(irreps.sizes)
         LatentSystem.__init__(self, network, LatentAction(irreps, FixedSplit(units, units)))
         self.group, self.loss_form = group, loss_form
-
-    @classmethod
-    def refusal(cls, dataset) -> str | None:
-        if dataset.camera is not None or not isinstance(dataset.group, SO2):
-            return "has networks for turns of the image plane only"
-        return None
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         """L_x(x2, D(g·z1)) + L_x(x1, D(g⁻¹·z2))."""
@@ -126,16 +154,27 @@ class LGAMatched(LGA):
             network = CompositeAutoencoder(StillNumbers(image_shape, still), network)
         self.assemble(network, SO2(), group, network.multiplicities, loss_form)
 
+    @classmethod
+    def refusal(cls, dataset) -> str | None:
+        if dataset.camera is not None:
+            return "is for other pictures: lga itself has fewer numbers and parameters than jin2024"
+        if not isinstance(dataset.group, SO2):
+            return "has a network for turns of the image plane only"
+        return None
+
 
 class LGAGeneric(LGA):
-    """`jin2024`'s own network, with irreducible representations and the better optimiser.
+    """`jin2024`'s own networks, with irreducible representations and the better optimiser.
 
-    Nothing in it is tailored to the image plane.
+    Nothing in it is tailored to how the group acts on pictures.
 
     Args:
         image_shape: (C, H, W).
         group: the group that acts.
-        multiplicities: of the latent by order, with commas; orders from 0 on.
+        network: "mnist", "brain", "rendered", or "auto" by the image's shape, as for `jin2024`.
+        multiplicities: of a latent's channels by order from 0 on, with commas; "auto" leaves a
+            sixth of them alone and shares the rest among the orders.
+        width: first width of the rendered network.
         loss_form: "log" optimises PSNR, "mse" is `jin2024`'s.
     """
 
@@ -144,12 +183,58 @@ class LGAGeneric(LGA):
         image_shape: tuple[int, int, int],
         group: Group,
         *,
-        multiplicities: str = "4,4,3,2,1",
+        network: str = "auto",
+        multiplicities: str = "auto",
+        width: int = 64,
         loss_form: Form = "log",
     ) -> None:
-        copies = whole_numbers(multiplicities)
-        network = MNISTAutoencoder(image_shape, Irreps(group, copies).channels)
-        self.assemble(network, group, group, copies, loss_form)
+        kind = network_kind(network, image_shape)
+        pairs = {
+            "mnist": lambda: MNISTAutoencoder(image_shape),
+            "brain": lambda: BrainAutoencoder(image_shape),
+            "rendered": lambda: RenderedAutoencoder(image_shape, width),
+        }
+        pair = pairs[kind]()
+        channels = pair.latent_shape[0]
+        if multiplicities == "auto":
+            copies = shared_multiplicities(group, channels)
+        else:
+            copies = whole_numbers(multiplicities)
+        if Irreps(group, copies).channels != channels:
+            raise ValueError(
+                f"multiplicities {multiplicities} make {Irreps(group, copies).channels} numbers, "
+                f"the network has {channels}"
+            )
+        self.assemble(pair, group, group, copies, loss_form)
+
+
+def way_to_act(group: Group, camera: Camera | None) -> Literal["plane", "object", "pixels"]:
+    """Which network "auto" means: how the group acts on what a picture shows."""
+    if isinstance(group, Affine):
+        return "pixels"
+    return "plane" if camera is None and isinstance(group, SO2) else "object"
+
+
+def equal_multiplicities(group: Group, copies: int) -> tuple[int, ...]:
+    """So many copies of every order from 1 to the highest that pictures of objects ask for."""
+    if isinstance(group, SO3):
+        return (copies,) * 4
+    if isinstance(group, SO2):
+        return (copies,) * min(12, group.k // 2 if isinstance(group, Cyclic) else 12)
+    return (8 * copies,)
+
+
+def shared_multiplicities(group: Group, channels: int) -> tuple[int, ...]:
+    """Five sixths of the channels shared among the orders, a sixth and what is left over at rest.
+
+    24 channels under SO(2) are 4, 4, 3, 2, 1: what turns slowly needs more copies.
+    """
+    if isinstance(group, SO2) and not isinstance(group, Cyclic) and channels == 24:
+        return 4, 4, 3, 2, 1
+    orders = len(equal_multiplicities(group, 1))
+    one_of_each = Irreps(group, (0, *[1] * orders)).channels
+    copies = 5 * channels // 6 // one_of_each
+    return (channels - copies * one_of_each, *[copies] * orders)
 
 
 def whole_numbers(text: str) -> tuple[int, ...]:

@@ -1,0 +1,275 @@
+"""Networks for colour pictures of an object that moves before something that stays."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lga.networks.autoencoders import Autoencoder, Encoding
+from lga.networks.composite import Layers
+
+
+class ModulatedBlock(nn.Module):
+    """A residual 3×3 convolution whose channels a code scales and shifts (N, code).
+
+    One group in GroupNorm: several are many times slower on a CPU.
+
+    Args:
+        channels: of the maps.
+        code: length of the code; 0 for none.
+    """
+
+    def __init__(self, channels: int, code: int = 0) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, channels)
+        self.mix = nn.Conv2d(channels, channels, 3, padding=1)
+        self.out = nn.Conv2d(channels, channels, 1)
+        self.modulation = nn.Linear(code, 2 * channels) if code else None
+        nn.init.normal_(self.out.weight, std=0.1 / channels**0.5)
+        nn.init.zeros_(self.out.bias)
+        if code:
+            nn.init.normal_(self.modulation.weight, std=0.3 / code**0.5)
+            nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, h: Tensor, code: Tensor | None = None) -> Tensor:
+        y = self.mix(self.norm(h))
+        if self.modulation is not None:
+            scale, shift = self.modulation(code)[..., None, None].chunk(2, 1)
+            y = torch.addcmul(shift, y, 1 + scale)
+        return h + self.out(F.silu(y))
+
+
+class ModulatedBlocks(nn.ModuleList):
+    """Blocks one after the other, under one code."""
+
+    def __init__(self, depth: int, channels: int, code: int = 0) -> None:
+        super().__init__(ModulatedBlock(channels, code) for _ in range(depth))
+
+    def forward(self, h: Tensor, code: Tensor | None = None) -> Tensor:
+        for block in self:
+            h = block(h, code)
+        return h
+
+
+def doubled(c_in: int, c_out: int) -> nn.Sequential:
+    """Maps of twice the resolution."""
+    return nn.Sequential(nn.Conv2d(c_in, 4 * c_out, 1), nn.PixelShuffle(2))
+
+
+def pixels(c_in: int, c_out: int) -> nn.Sequential:
+    """Maps of four times the resolution."""
+    return nn.Sequential(
+        nn.GroupNorm(1, c_in),
+        nn.SiLU(),
+        nn.Conv2d(c_in, 16 * c_out, 3, padding=1),
+        nn.PixelShuffle(4),
+    )
+
+
+class Pyramid(nn.Module):
+    """Maps at a quarter, an eighth and a sixteenth of a picture's resolution.
+
+    Args:
+        channels: of the picture.
+        widths: of the three maps.
+        depths: blocks at each.
+    """
+
+    def __init__(
+        self, channels: int, widths: tuple[int, int, int], depths: tuple[int, int, int]
+    ) -> None:
+        super().__init__()
+        fine, middle, coarse = widths
+        self.stem = nn.Sequential(
+            nn.PixelUnshuffle(4), nn.Conv2d(16 * channels, fine, 3, padding=1)
+        )
+        self.fine = ModulatedBlocks(depths[0], fine)
+        self.halve = nn.Conv2d(fine, middle, 2, 2)
+        self.middle = ModulatedBlocks(depths[1], middle)
+        self.halve_again = nn.Conv2d(middle, coarse, 2, 2)
+        self.coarse = ModulatedBlocks(depths[2], coarse)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The fine, the middle and the coarse maps of pictures (N, C, H, W)."""
+        patches = x.contiguous(memory_format=torch.channels_last) - 0.5
+        fine = self.fine(self.stem(patches))
+        middle = self.middle(self.halve(fine))
+        return fine, middle, self.coarse(self.halve_again(middle))
+
+
+class ForegroundAutoencoder(Autoencoder):
+    """An object that moves before a picture that stays; the picture bypasses the latent.
+
+        x ─▶ pyramid ─▶ z                                what g moves, and what stays of the object
+        x ─▶ pyramid ─▶ m ─▶ the object's colour;  B = x without what m marks, filled from around it
+        x̂ = a ⊙ B + (1 − a) ⊙ F,                         a and F painted from g·z
+
+    Args:
+        image_shape: (C, H, W), H and W divisible by 16.
+        latent: how many numbers z has.
+        widths: of maps at a quarter, an eighth and a sixteenth of the resolution.
+        code: length of what modulates the decoder's blocks.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        latent: int,
+        *,
+        widths: tuple[int, int, int] = (64, 128, 256),
+        code: int = 128,
+    ) -> None:
+        super().__init__()
+        self.channels, height, wide = image_shape
+        if height % 16 or wide % 16:
+            raise ValueError(f"image sides must be divisible by 16, got {height}×{wide}")
+        self.grid = (height // 16, wide // 16)
+        self.latent_shape = (latent,)
+        fine, middle, coarse = widths
+        places = coarse * self.grid[0] * self.grid[1]
+        self.pyramid = Pyramid(self.channels, widths, (1, 2, 2))
+        self.to_latent = nn.Sequential(
+            nn.GroupNorm(1, coarse), nn.Flatten(), nn.Linear(places, latent)
+        )
+        self.up_middle, self.at_middle = doubled(coarse, middle), ModulatedBlock(middle)
+        self.up_fine = doubled(middle, fine)
+        self.marks = pixels(fine, 1 + self.channels)
+
+        self.code = nn.Sequential(
+            nn.Linear(latent, 2 * code), nn.SiLU(), nn.Linear(2 * code, code), nn.SiLU()
+        )
+        self.from_latent = nn.Linear(latent, places)
+        self.paint_coarse = ModulatedBlocks(1, coarse, code)
+        self.paint_up_middle = doubled(coarse, middle)
+        self.paint_middle = ModulatedBlocks(1, middle, code)
+        self.paint_up_fine = doubled(middle, fine)
+        self.paint_fine = ModulatedBlocks(2, fine, code)
+        self.head = pixels(fine, 1 + self.channels)
+        with torch.no_grad():
+            self.head[2].weight.mul_(0.3)
+            # At first nearly nothing is marked, and nothing corrects what fills the marks.
+            self.marks[2].weight.mul_(0.3)
+            self.marks[2].weight[16:].mul_(0.1)
+            self.marks[2].bias[:16] = -1.0
+            self.marks[2].bias[16:] = 0.0
+
+    def encode(self, x: Tensor) -> Encoding:
+        """z, and as skip [B, colour]: (N, 2 C, H, W)."""
+        fine, middle, coarse = self.pyramid(x)
+        z = self.to_latent(coarse).to(x.dtype)
+        middle = self.at_middle(self.up_middle(coarse) + middle)
+        marks = self.marks(self.up_fine(middle) + fine).to(x.dtype)
+        m, correction = marks[:, :1].sigmoid(), marks[:, 1:]
+        still = torch.lerp(x, surroundings(x, 1 - m) + correction, m)
+        color = (m * x).mean((2, 3), keepdim=True) / (m.mean((2, 3), keepdim=True) + 1e-4)
+        return Encoding(z, torch.cat([still, color.expand_as(still)], 1))
+
+    def layers(self, encoding: Encoding) -> Layers:
+        """What a latent and its skip paint, in its parts."""
+        code = self.code(encoding.z)
+        h = self.from_latent(encoding.z).unflatten(1, (-1, *self.grid))
+        h = self.paint_coarse(h.contiguous(memory_format=torch.channels_last), code)
+        h = self.paint_middle(self.paint_up_middle(h), code)
+        h = self.paint_fine(self.paint_up_fine(h), code)
+        painted = self.head(h).to(encoding.z.dtype)
+        still, color = encoding.skip.chunk(2, 1)
+        # Pictures are painted as what differs from the object's colour: else all turns grey.
+        moved = (painted[:, 1:] + color.clamp(0.02, 0.98).logit()).sigmoid()
+        return Layers(1 - painted[:, :1].sigmoid(), still, moved)
+
+    def decode(self, encoding: Encoding) -> Tensor:
+        return self.layers(encoding).composed()
+
+
+def surroundings(x: Tensor, keep: Tensor) -> Tensor:
+    """Pictures x (N, C, H, W) as seen where keep (N, 1, H, W) is 1, spread over where it is 0.
+
+    Blurs of three widths, each divided by the same blur of keep; a wide one counts where a narrow
+    one sees nothing.
+    """
+    seen = F.avg_pool2d(torch.cat([keep * x, keep], 1), 4)
+    total = torch.zeros_like(seen)
+    for weight, width in ((1.0, 0.7), (1e-2, 1.6), (1e-4, 4.0)):
+        rows, columns = (gaussian_blur(side, width).to(x) for side in seen.shape[2:])
+        total = total + weight * (rows @ seen @ columns.mT)
+    filled = total[:, :-1] / (total[:, -1:] + 1e-6)
+    return F.interpolate(filled, scale_factor=4, mode="bilinear", align_corners=False)
+
+
+def gaussian_blur(side: int, width: float) -> Tensor:
+    """The matrix (side, side) that blurs a row by a Gaussian, without normalisation at the rim."""
+    place = torch.arange(side)
+    return torch.exp(-((place[:, None] - place) ** 2) / (2 * width**2)) / width
+
+
+class PixelAutoencoder(Autoencoder):
+    """A vector of latent numbers at every pixel, for groups that change what a pixel shows.
+
+        x ─▶ pointwise layers + pyramid ─▶ z_v (what g moves), z_i (what a pixel is), at each pixel
+        x̂ = a ⊙ x + (1 − a) ⊙ D(g·z_v, z_i),     D pointwise,     a of z_i: what stays is x itself
+
+    Args:
+        image_shape: (C, H, W), H and W divisible by 16.
+        still: numbers z_i of a pixel; the first decides a.
+        moving: numbers z_v of a pixel.
+        logit: whether the encoder is given logit(x), on which the contrast group acts by
+            definition; that gives the group's family away.
+        widths: of the pyramid.
+        hidden: width of the pointwise layers.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        still: int = 8,
+        moving: int = 8,
+        *,
+        logit: bool = False,
+        widths: tuple[int, int, int] = (64, 96, 128),
+        hidden: int = 32,
+    ) -> None:
+        super().__init__()
+        channels, height, wide = image_shape
+        if height % 16 or wide % 16:
+            raise ValueError(f"image sides must be divisible by 16, got {height}×{wide}")
+        if logit and channels > 1:
+            raise ValueError("logits are given for grey images only")
+        self.still, self.logit = still, logit
+        self.latent_shape = (still + moving, height, wide)
+        seen = channels * (1 + logit)
+        fine, middle, coarse = widths
+        self.pyramid = Pyramid(seen, widths, (2, 1, 1))
+        self.up_middle, self.at_middle = doubled(coarse, middle), ModulatedBlock(middle)
+        self.up_fine, self.at_fine = doubled(middle, fine), ModulatedBlock(fine)
+        self.context = pixels(fine, still + moving)
+
+        def pointwise(c_in: int, c_out: int) -> nn.Sequential:
+            return nn.Sequential(
+                nn.Conv2d(c_in, hidden, 1), nn.SiLU(), nn.Conv2d(hidden, hidden, 1), nn.SiLU(),
+                nn.Conv2d(hidden, c_out, 1),
+            )  # fmt: skip
+
+        self.lift = pointwise(seen, moving)
+        self.paint = pointwise(still + moving, channels)
+
+    def encode(self, x: Tensor) -> Encoding:
+        """z = [z_i; z_v] at every pixel, and x itself as skip."""
+        shown = 4 * (x - 0.5)
+        if self.logit:
+            shown = torch.cat([shown, x.clamp(1e-4, 1 - 1e-4).logit()], 1)
+        fine, middle, coarse = self.pyramid(shown + 0.5)
+        middle = self.at_middle(self.up_middle(coarse) + middle)
+        context = self.context(self.at_fine(self.up_fine(middle) + fine)).to(x.dtype)
+        z_i, z_v = context.tensor_split([self.still], 1)
+        z_v = z_v + self.lift(shown).to(x.dtype)
+        return Encoding(torch.cat([z_i, z_v + shown[:, 1:] if self.logit else z_v], 1), x)
+
+    def layers(self, encoding: Encoding) -> Layers:
+        """What a latent and its skip paint, in its parts."""
+        z = encoding.z
+        painted = self.paint(z).to(z.dtype)
+        if self.logit:
+            painted = painted + z[:, self.still : self.still + 1]
+        return Layers(1 - z[:, :1].sigmoid(), encoding.skip, painted.sigmoid())
+
+    def decode(self, encoding: Encoding) -> Tensor:
+        return self.layers(encoding).composed()

@@ -40,23 +40,32 @@ class Muon(torch.optim.Optimizer):
                 weight.add_(orthogonalized(matrices).view_as(weight), alpha=-length)
 
 
+# In numbers. Orthogonalising costs more than the training step: of large matrices in float32, of
+# huge ones in any precision.
+LARGE_MATRIX = 2**17
+HUGE_MATRIX = 2**20
+
+
 def orthogonalized(matrices: Tensor) -> Tensor:
     """About U Vᵀ of matrices U S Vᵀ, (…, m, n): singular values end within 0.7 and 1.2.
 
-    Five steps of the quintic Newton–Schulz iteration with the coefficients of Jordan et al.
+    Five steps of the quintic Newton–Schulz iteration with the coefficients of Jordan et al.; in
+    bfloat16, as theirs, for large matrices.
     """
     tall = matrices.shape[-2] > matrices.shape[-1]
     X = matrices.mT if tall else matrices
+    if X.dtype == torch.float32 and X.numel() > LARGE_MATRIX:
+        X = X.bfloat16()
     X = X / (X.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(5):
         gram = X @ X.mT
         X = 3.4445 * X + (-4.7750 * gram + 2.0315 * gram @ gram) @ X
-    return X.mT if tall else X
+    return (X.mT if tall else X).to(matrices.dtype)
 
 
 def is_matrix(weight: Tensor) -> bool:
-    """Whether Muon serves a weight: at least two of its axes are longer than 1."""
-    return sum(length > 1 for length in weight.shape) > 1
+    """Whether Muon serves a weight: two of its axes are longer than 1, and it is not huge."""
+    return sum(length > 1 for length in weight.shape) > 1 and weight.numel() <= HUGE_MATRIX
 
 
 def build_optimizers(
@@ -65,7 +74,7 @@ def build_optimizers(
     """The optimisers that step together.
 
     Args:
-        name: "adam", or "muon" for Muon on every matrix and Adam on the rest.
+        name: "adam", or "muon" for Muon on matrices (see `is_matrix`) and Adam on the rest.
         learning_rate: of Adam.
         muon_learning_rate: of Muon.
     """

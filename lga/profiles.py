@@ -166,6 +166,9 @@ RULES = (
     Rule({"muon_learning_rate": 0.04}, dataset=MNISTS, system="lga"),
     Rule({"batch_size": 32}, dataset=MNISTS, system=("lga_matched", "lga_generic")),
     Rule({"muon_learning_rate": 0.04}, dataset="rotated_mnist", system="lga_matched"),
+    Rule({"batch_size": 16}, dataset=RENDERED, system="lga"),
+    Rule({"batch_size": 8}, dataset="brain_mri", system="lga"),
+    Rule({"width": 64}, profile="quick", dataset=RENDERED, system="lga"),
     Rule({"still": False}, dataset="rotated_mnist", system="lga"),
     Rule({"still": 4}, dataset="blocked_mnist", system="lga_matched"),
     # jin2024, section 4.1: the latent-inverse term is used on rotated MNIST only.

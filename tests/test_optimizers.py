@@ -19,6 +19,12 @@ def test_orthogonalized_matrices_keep_directions_and_lose_lengths(shape):
     assert lengths.max() < 1.25 and lengths.min() > 0 and lengths.median() > 0.65
 
 
+def test_large_matrices_are_orthogonalized_too():
+    matrix = torch.randn(300, 600)
+    lengths = torch.linalg.svdvals(orthogonalized(matrix))
+    assert lengths.dtype == torch.float32 and lengths.max() < 1.25 and lengths.min() > 0.6
+
+
 def test_a_convolution_is_the_matrix_of_its_outputs():
     weight = nn.Parameter(torch.zeros(4, 2, 3, 3))
     weight.grad = torch.randn(4, 2, 3, 3)
@@ -49,5 +55,6 @@ def test_matrices_go_to_muon_and_the_rest_to_adam():
     assert {tuple(p.shape) for p in muon.param_groups[0]["params"]} == {(3, 2, 3, 3), (4, 4)}
     assert len(adam.param_groups[0]["params"]) == 5
     assert not is_matrix(system.scale) and is_matrix(system[2].weight)
+    assert not is_matrix(torch.empty(1025, 1024)) and is_matrix(torch.empty(1024, 1024))
     (alone,) = build_optimizers(system, "adam", 1e-3, 0.02)
     assert len(alone.param_groups[0]["params"]) == 7

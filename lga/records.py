@@ -31,6 +31,14 @@ RECORD_FIELDS = (
 )  # fmt: skip
 
 
+NUMBERS = (
+    "psnr_of_mean_mse_db", "ssim", "ssim_range255", "lpips", "mask_fraction", "law_identity",
+    "law_inverse", "law_compatibility", "law_identity_db", "law_inverse_db",
+    "law_compatibility_db", "latent_inverse_error", "latent_deviation", "train_pairs",
+    "train_seconds",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The folder of one run: written under a hidden name, then moved to its own in one step."""
@@ -86,7 +94,10 @@ class RunFolder:
         if not path.exists():
             return None
         tensors, metadata = read_safetensors(path)
-        return tensors, json.loads(metadata["state"])
+        try:
+            return tensors, json.loads(metadata["state"])
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{path} is damaged ({error}); move it away") from error
 
     def _write_history(self, history: list[dict[str, float]]) -> None:
         import pandas
@@ -179,13 +190,30 @@ def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Te
     folder = Path(folder)
     if not (folder / "metrics.json").is_file():
         raise FileNotFoundError(f"{folder} holds no finished run (no metrics.json)")
-    config, record = (read_json(folder / name) for name in ("config.json", "metrics.json"))
+    config, record = read_config(folder / "config.json"), read_record(folder / "metrics.json")
     path = folder / "model.safetensors"
     weights, _ = read_safetensors(path)
     expected = record.get("weights_sha256")
     if expected and hashlib.sha256(path.read_bytes()).hexdigest() != expected:
         raise ValueError(f"{path} was changed since its record was written; start the run again")
     return config, record, weights
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """The rows of a learning curve.
+
+    Raises:
+        FileNotFoundError: when there is none.
+        ValueError: when the file is damaged, naming it.
+    """
+    import pandas
+
+    try:
+        frame = pandas.read_csv(path).astype(float)
+        frame[["step", "pairs", "seconds", "validation_psnr_db"]]
+    except (ValueError, KeyError) as error:  # pandas' own errors are ValueErrors
+        raise ValueError(f"{path} is damaged ({error}); start the run again") from error
+    return frame.to_dict("records")
 
 
 def add_to_record(folder: Path, fields: Mapping[str, Any]) -> None:
@@ -204,19 +232,62 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object.
 
     Raises:
-        ValueError: when the file is damaged, naming it.
+        ValueError: when the file is damaged or holds something else, naming it.
     """
     try:
-        return dict(json.loads(path.read_text()))
+        content = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}); start the run again") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no JSON object; start the run again")
+    return content
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A finished run's record, its fields checked as far as tables use them.
+
+    Raises:
+        ValueError: when the file is damaged or a field is missing or of another type, naming it.
+    """
+    record = read_json(path)
+    check_fields(path, record, {name: str for name in ("dataset", "system", "profile", "source")})
+    check_fields(path, record, {"seed": int, "psnr_db": float})
+    for name in NUMBERS:
+        if record.get(name) is not None:
+            check_fields(path, record, {name: float})
+    return {"overrides": "", **record}
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A run's resolved settings.
+
+    Raises:
+        ValueError: when the file is damaged or a part is missing, naming it.
+    """
+    config = read_json(path)
+    parts = ("settings", "dataset_options", "system_options")
+    check_fields(path, config, {name: str for name in ("dataset", "system", "profile")})
+    check_fields(path, config, dict.fromkeys(parts, dict))
+    return config
+
+
+def check_fields(path: Path, content: Mapping[str, Any], kinds: Mapping[str, type]) -> None:
+    """Raises ValueError for a field that is missing or of another type than said."""
+    for name, kind in kinds.items():
+        value = content.get(name)
+        wanted = (int, float) if kind is float else kind
+        if isinstance(value, bool) or not isinstance(value, wanted):
+            raise ValueError(
+                f"{path} is damaged: {name} is {value!r}, expected {kind.__name__}; "
+                "start the run again"
+            )
 
 
 def read_records(profile: str, results: Path | str | None = None) -> list[dict[str, Any]]:
     """The records of every finished run of a profile, in the order of their folders.
 
     Raises:
-        ValueError: for a record that is no JSON object.
+        ValueError: for a damaged record, naming its file.
     """
     folder = Path(results or RESULTS) / profile
-    return [read_json(path) for path in sorted(folder.glob("*/*/seed-*/metrics.json"))]
+    return [read_record(path) for path in sorted(folder.glob("*/*/seed-*/metrics.json"))]

@@ -34,7 +34,7 @@ from lga.lookup import check_name
 from lga.paths import shown
 from lga.profiles import PROFILES, SETTING_NAMES, Settings, profile_values
 from lga.records import RunFolder, add_to_record, read_run, run_folder
-from lga.systems import SYSTEMS, System, build_system
+from lga.systems import SYSTEMS, System, build_system, check_serves
 from lga.training import History, fit
 
 
@@ -143,6 +143,7 @@ def configure(
     check_name("system", system, SYSTEMS)
     check_name("profile", profile, PROFILES)
     check_name("source", source, SOURCES)
+    check_serves(system, DATASETS[dataset])
     dataset_defaults = dataset_options(DATASETS[dataset])
     system_defaults = keyword_options(SYSTEMS[system])
     setting_defaults = dataclasses.asdict(Settings())
@@ -213,9 +214,13 @@ def evaluate_run(folder: Path, data_root: str | Path | None = None) -> list[str]
     )
     if dataset.source != record["source"]:
         raise ValueError(f"the run was made on {record['source']}, these data are {dataset.source}")
-    system = build_system(config["system"], dataset, **config["system_options"])
-    system.load_state_dict(weights)
-    measured = evaluate(system, dataset, Settings(**config["settings"]))
+    try:
+        system = build_system(config["system"], dataset, **config["system_options"])
+        system.load_state_dict(weights)
+        settings = Settings(**config["settings"])
+    except (TypeError, RuntimeError) as error:
+        raise ValueError(f"{folder} was made by another version: {error}") from error
+    measured = evaluate(system, dataset, settings)
     missing = {k: v for k, v in measured.items() if record.get(k) is None and v is not None}
     if "lpips" in missing:
         missing["lpips_reason"] = None

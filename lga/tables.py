@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lga.paths import RESULTS
-from lga.records import read_json, read_records, write_whole
+from lga.records import read_history, read_record, read_records, write_whole
 
 Cell = Mapping[str, float]  # metric → published figure
 
@@ -198,7 +198,7 @@ def controls(dataset: str, profile: str, results: Path | str | None = None):
     columns = ["mask_fraction", "psnr_db", "ssim", "law_compatibility", "law_compatibility_db",
                "latent_inverse_error", "latent_deviation"]  # fmt: skip
     folders = runs_with_controls(dataset, profile, results)
-    records = {label: read_json(path / "metrics.json") for label, path in folders.items()}
+    records = {label: read_record(path / "metrics.json") for label, path in folders.items()}
     rows = {label: {c: record.get(c) for c in columns} for label, record in records.items()}
     return pandas.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("run")
 
@@ -207,13 +207,8 @@ def histories(
     dataset: str, profile: str, results: Path | str | None = None
 ) -> dict[str, list[dict[str, float]]]:
     """The learning curves of a dataset's runs and controls: rows of `history.csv` by label."""
-    import pandas
-
     folders = runs_with_controls(dataset, profile, results)
-    return {
-        label: pandas.read_csv(path / "history.csv").to_dict("records")
-        for label, path in folders.items()
-    }
+    return {label: read_history(path / "history.csv") for label, path in folders.items()}
 
 
 def write_tables(profile: str, results: Path | str | None = None) -> list[Path]:

@@ -37,3 +37,17 @@ def publish(root, entry):
     figure = lga.figures.Chart(figsize=(1, 1))
     return folder.publish(entry, {"w": torch.arange(3.0)}, [{"step": 1, "loss": 0.5}],
                           {"pairs.png": figure})  # fmt: skip
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What became of the damaged files (`test_bad_files`)."""
+    lines = [
+        value
+        for report in terminalreporter.stats.get("passed", [])
+        for name, value in getattr(report, "user_properties", [])
+        if name == "damaged files"
+    ]
+    if lines:
+        terminalreporter.section("damaged files, of each kind")
+        for line in lines:
+            terminalreporter.write_line(line)

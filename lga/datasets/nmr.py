@@ -13,6 +13,7 @@ import io
 import json
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
@@ -24,7 +25,7 @@ from torch import Tensor
 from lga.cameras import TURNTABLE
 from lga.datasets.base import StoredOrbits
 from lga.groups import SO3, Cyclic
-from lga.pictures.files import cached, write_npz
+from lga.pictures.files import cached, read_npz, write_npz
 from lga.splits import Split, split_objects
 
 VIEWS = 24
@@ -86,8 +87,7 @@ class NMR(StoredOrbits):
             raise FileNotFoundError(
                 f"{folder} holds no packed files; {cls.how_to_prepare(data_root)}"
             )
-        note = folder / "source.json"
-        source = json.loads(note.read_text())["source"] if note.is_file() else "NMR (ShapeNet)"
+        source = read_source(folder / "source.json")
         packed = {split: torch.cat(parts) for split, parts in views.items()}
         return cls(packed, source, is_stand_in=False, **options)
 
@@ -158,20 +158,22 @@ def read_packed(path: Path, data_root: Path) -> np.ndarray:
     Raises:
         FileNotFoundError, ValueError: naming the file, what was expected and how to mend it.
     """
-    mend = NMR.how_to_prepare(data_root)
+    mend = f"{VIEWS} RGBA views of every object are wanted; {NMR.how_to_prepare(data_root)}"
+    return read_npz(path, mend, any_array=f"uint8 n {VIEWS} 4 64 64")["any_array"]
+
+
+def read_source(path: Path) -> str:
+    """What the packed objects are, from the note that rendering leaves; ShapeNet without one.
+
+    Raises:
+        ValueError: when the note is damaged.
+    """
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; {mend}")
+        return "NMR (ShapeNet)"
     try:
-        with np.load(path) as packed:
-            views = packed[packed.files[0]]
-    except (OSError, EOFError, ValueError, IndexError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is damaged ({error}); {mend}") from error
-    if views.ndim != 5 or views.shape[1:3] != (VIEWS, 4) or views.dtype != np.uint8:
-        raise ValueError(
-            f"{path} holds {views.dtype} {views.shape}; expected uint8 (N, {VIEWS}, 4, 64, 64): "
-            f"{VIEWS} RGBA views of every object; {mend}"
-        )
-    return views
+        return str(json.loads(path.read_text())["source"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); render the meshes again") from error
 
 
 def pack_meshes(data_root: Path, meshes: Path, only: str, title: str) -> None:
@@ -227,10 +229,8 @@ def pack_public(data_root: Path) -> None:
                 members = {n.removeprefix("NMR_Dataset/"): n for n in packed.namelist()}
                 lists = sorted(n for n in members if n.endswith(".lst") and "/softras_" in n)
                 pack_listing(data_root, lists, lambda n: packed.read(members[n]), str(archive))
-        except zipfile.BadZipFile as error:
-            raise ValueError(
-                f"{archive} is truncated or no zip ({error}); fetch it again"
-            ) from error
+        except (zipfile.BadZipFile, zlib.error, UnicodeDecodeError) as error:
+            raise ValueError(f"{archive} is damaged or no zip ({error}); fetch it again") from error
     else:
         raise FileNotFoundError(f"{archive} is missing; {NMR.how_to_prepare(data_root)}")
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from lga.cameras import FLIGHT
 from lga.datasets.base import StoredOrbits
 from lga.groups import SO3
-from lga.pictures.files import cached, write_npz
+from lga.pictures.files import cached, read_npz, write_npz
 
 ROTATIONS = 100
 SIDE = 64
@@ -73,17 +73,16 @@ class PlaneInTheSky(StoredOrbits):
         Raises:
             FileNotFoundError, ValueError: for a missing or damaged file, with the mending command.
         """
-        path = packed_file(data_root)
-        mend = cls.how_to_prepare(data_root)
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing; {mend}")
-        try:
-            with np.load(path) as packed:
-                arrays = [torch.from_numpy(packed[k]) for k in ("foreground", "rotations", "skies")]
-                source = str(packed["source"])
-        except (OSError, EOFError, KeyError, ValueError) as error:
-            raise ValueError(f"{path} is damaged ({error}); {mend}") from error
-        return cls(*arrays, source, is_stand_in=False, **options)
+        arrays = read_npz(
+            packed_file(data_root),
+            cls.how_to_prepare(data_root),
+            foreground=f"uint8 n r 4 {SIDE} {SIDE}",
+            rotations="float n r 3 3",
+            skies=f"uint8 n 3 {SIDE} {SIDE}",
+            source="str",
+        )
+        tensors = [torch.from_numpy(arrays[k]) for k in ("foreground", "rotations", "skies")]
+        return cls(*tensors, str(arrays["source"]), is_stand_in=False, **options)
 
     @classmethod
     def stand_in(cls, *, objects: int = 200, views: int = ROTATIONS, **options) -> Self:
@@ -189,7 +188,7 @@ def sky_crops(folder: Path, n: int, seed: int = 0) -> tuple[np.ndarray, list[str
     Raises:
         FileNotFoundError: when none is there or large enough.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     r = np.random.default_rng(seed)
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PHOTOGRAPHS)
@@ -205,7 +204,7 @@ def sky_crops(folder: Path, n: int, seed: int = 0) -> tuple[np.ndarray, list[str
         for path in r.permutation(np.array(usable, dtype=object))[: n - len(crops)]:
             try:
                 photograph = np.asarray(Image.open(path).convert("RGB"))
-            except (UnidentifiedImageError, OSError) as error:
+            except Exception as error:  # decoders raise whatever they meet
                 unfit[path] = f"{path.name} cannot be read ({error})"
                 continue
             height, width = photograph.shape[:2]

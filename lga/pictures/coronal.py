@@ -1,5 +1,6 @@
 """Mid-coronal slices of T1 volumes, found in world coordinates whatever way the voxels run."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ FIELD_OF_VIEW_MM = 220.0
 
 # The first pattern that matches counts: the Human Connectome Project's names, then plain ones.
 T1_PATTERNS = ("T1w_restore.nii.gz", "T1w_restore*.nii.gz", "T1w.nii.gz", "T1w*.nii*")
+NIFTI2_HEADERS = tuple((540).to_bytes(4, order) for order in ("little", "big"))
 MASK_PATTERNS = ("brainmask_fs.nii.gz", "brainmask_fs*.nii.gz", "brainmask.nii.gz", "*mask*.nii*")
 
 
@@ -105,9 +107,13 @@ def read_volume(path: Path) -> tuple[np.ndarray, np.ndarray]:
     except ImportError as error:
         raise ImportError("NIfTI needs nibabel: uv pip install -e '.[brain]'") from error
     try:
-        image = nibabel.load(path)
+        # Read to the end: only there does a gz file say whether it is whole.
+        packed = path.read_bytes()
+        data = gzip.decompress(packed) if path.suffix == ".gz" else packed
+        kind = nibabel.Nifti2Image if data[:4] in NIFTI2_HEADERS else nibabel.Nifti1Image
+        image = kind.from_bytes(data)
         volume = np.squeeze(image.get_fdata(dtype=np.float32))
-    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError) as error:
+    except Exception as error:  # gzip, zlib and nibabel's headers raise whatever they meet
         raise ValueError(
             f"{path} is damaged or no NIfTI ({error}); fetch it again from its source"
         ) from error

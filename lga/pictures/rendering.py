@@ -46,7 +46,10 @@ class Mesh:
 
 def normalized(vertices: np.ndarray, faces: np.ndarray, colors: np.ndarray) -> Mesh:
     """A mesh with its used vertices' bounding box centred at the origin, of diagonal 1."""
-    used = vertices[np.unique(faces)]
+    corners = np.unique(faces)
+    if corners[0] < 0 or corners[-1] >= len(vertices):
+        raise MeshError("has faces without corners")
+    used = vertices[corners]
     low, high = used.min(0), used.max(0)
     size = np.linalg.norm(high - low)
     if not np.isfinite(size) or size <= 0:

@@ -28,7 +28,13 @@ SYSTEMS: dict[str, type[System]] = {
     "lga": LGA,
 }
 
-__all__ = ["SYSTEMS", "LatentSystem", "System", "build_system"]
+__all__ = ["SYSTEMS", "LatentSystem", "System", "build_system", "check_serves"]
+
+
+def check_serves(name: str, dataset) -> None:
+    """Raises ValueError for an unknown system or one that cannot serve a dataset (or its class)."""
+    if reason := SYSTEMS[check_name("system", name, SYSTEMS)].refusal(dataset):
+        raise ValueError(f"{name} cannot run on {dataset.name}: it {reason}")
 
 
 def build_system(name: str, dataset, seed: int = 0, **options) -> System:
@@ -43,9 +49,7 @@ def build_system(name: str, dataset, seed: int = 0, **options) -> System:
     Raises:
         ValueError: for an unknown name, or a dataset that the system cannot serve.
     """
-    system = SYSTEMS[check_name("system", name, SYSTEMS)]
-    if reason := system.refusal(dataset):
-        raise ValueError(f"{name} cannot run on {dataset.name}: it {reason}")
+    check_serves(name, dataset)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return system.for_dataset(dataset, **options)
+        return SYSTEMS[name].for_dataset(dataset, **options)

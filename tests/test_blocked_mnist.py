@@ -35,3 +35,9 @@ def test_square_options():
     dataset = lga.load_dataset("blocked_mnist", "stand-in", square_px=3, square_probability=0.5)
     squares = dataset.squares(1000, torch.Generator().manual_seed(0)).sum((1, 2, 3))
     assert set(squares.tolist()) == {0, 9} and 0.4 < (squares > 0).float().mean() < 0.6
+
+
+def test_four_of_five_pairs_have_a_square_unless_said():
+    dataset = lga.load_dataset("blocked_mnist", "stand-in")
+    present = dataset.squares(40_000, torch.Generator().manual_seed(0)).flatten(1).any(1)
+    assert abs(float(present.float().mean()) - 0.8) < 0.008  # four standard deviations

@@ -1,5 +1,6 @@
 """Metrics against closed forms and the libraries' own; the law report against known systems."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -8,8 +9,9 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import lga
+import lga.training
 from lga import evaluation, metrics
-from lga.groups import SO2, rotate_maps
+from lga.groups import SO2, SO3, rotate_maps
 from lga.laws import law_report
 
 
@@ -134,6 +136,77 @@ def test_law_report_sees_a_broken_law(digits):
 
     assert law_report(OneStep(), x, g, g.roll(1, 0))["law_inverse_db"] < 18
     assert good["law_inverse_db"] > 22
+
+
+class TurnsColors(lga.System):
+    """Every pixel's colour is a vector of R³, turned about grey: an action of SO(3) on images."""
+
+    group = SO3()
+
+    def transform(self, x, g):
+        return 0.5 + torch.einsum("nij,njhw->nihw", g, x - 0.5)
+
+    def loss(self, pairs):
+        raise NotImplementedError
+
+
+def test_law_report_composes_in_the_right_order():
+    """Rotations of space do not commute: g2 after g1 is g2 g1, in latent and in image space."""
+    generator = torch.Generator().manual_seed(0)
+    g = SO3().sample(16, generator)
+    g1, g2 = g, g.roll(1, 0)
+    colors = law_report(TurnsColors(), torch.rand(16, 3, 8, 8, generator=generator), g1, g2)
+    assert colors["law_compatibility_db"] > 90 and colors["law_inverse_db"] > 90
+    system = lga.SYSTEMS["jin2024"]((1, 28, 28), SO3(), network="mnist").eval()
+    latent = law_report(system, torch.rand(16, 1, 28, 28, generator=generator), g1, g2)
+    assert latent["law_compatibility"] < 1e-6 and latent["law_inverse"] < 1e-6
+
+
+class Overshoots(lga.System):
+    """Paints twice the contrast of a picture of black and white."""
+
+    group = SO2()
+
+    def transform(self, x, g):
+        return 2 * x - 0.5
+
+    def loss(self, pairs):
+        raise NotImplementedError
+
+
+def test_pictures_are_clipped_before_they_are_measured(digits, monkeypatch):
+    draw = type(digits).draw
+
+    def black_and_white(self, *args):
+        pairs = draw(self, *args)
+        return dataclasses.replace(pairs, x1=pairs.x1.round(), x2=pairs.x1.round())
+
+    monkeypatch.setattr(type(digits), "draw", black_and_white)
+    settings = lga.settings_for("quick", test_pairs=4, validation_pairs=4)
+    measured = lga.evaluate(Overshoots(), digits, settings)
+    assert measured["psnr_db"] == measured["psnr_of_mean_mse_db"] == evaluation.PSNR_CEILING_DB
+    assert measured["ssim"] == pytest.approx(1)
+    assert lga.training.validate(Overshoots(), digits, settings) == math.inf
+
+
+def test_psnr_of_the_mean_error_is_no_mean_of_psnrs(digits, monkeypatch):
+    class Shifts(Overshoots):
+        def transform(self, x, g):
+            off = torch.tensor([0.1, 0.01]).repeat(len(x))[: len(x), None, None, None]
+            return x + off
+
+    draw = type(digits).draw
+
+    def grey(self, *args):
+        pairs = draw(self, *args)
+        half = torch.full_like(pairs.x1, 0.5)
+        return dataclasses.replace(pairs, x1=half, x2=half)
+
+    monkeypatch.setattr(type(digits), "draw", grey)
+    measured = lga.evaluate(Shifts(), digits, lga.settings_for("quick", test_pairs=4))
+    assert measured["psnr_db"] == pytest.approx(30, abs=1e-3)  # of 20 and 40 dB
+    expected = -10 * math.log10((0.01 + 0.0001) / 2)
+    assert measured["psnr_of_mean_mse_db"] == pytest.approx(expected, abs=1e-3)
 
 
 def test_lpips_without_weights_is_a_clear_reason(monkeypatch, tmp_path):

@@ -339,6 +339,21 @@ def test_own_arrays_make_pairs_on_orbits():
     assert [dataset.size(s) for s in ("train", "validation", "test")] == [7, 1, 2]
 
 
+def test_g_turns_what_the_first_picture_shows_into_the_second():
+    """Rotations of space do not commute: only R2 R1⁻¹ turns R1's picture into R2's."""
+    rotations = SO3().sample(10, torch.Generator().manual_seed(0))
+    pictures = torch.from_numpy(rendering.render(marker(), rotations.numpy(), FLIGHT, side=32))
+    owner = [k // 2 for k in range(10)]
+    dataset = lga.OrbitDataset.from_arrays(pictures, rotations, owner, SO3())
+    pairs = dataset.pairs("train", 6, torch.Generator().manual_seed(0))
+    for x1, x2, g in zip(pairs.x1, pairs.x2, pairs.g, strict=True):
+        first = int((pictures / 255 - x1).abs().flatten(1).amax(1).argmin())
+        turned = (g @ rotations[first])[None].numpy()
+        (again,) = rendering.render(marker(), turned, FLIGHT, side=32)
+        assert np.abs(again / 255 - x2.numpy()).mean() < 0.01
+        assert (x1 - x2).abs().mean() > 0.03
+
+
 def test_own_arrays_train_an_action():
     _, dataset = own()
     settings = lga.settings_for("quick", train_pairs=64, batch_size=16, validations=1, test_pairs=8)

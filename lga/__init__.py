@@ -13,6 +13,7 @@ from importlib.metadata import version
 __version__ = version("lga")
 
 _MODULES = (
+    "ablations",
     "figures",
     "groups",
     "latents",

@@ -75,10 +75,7 @@ def grid(
         else [check_name(kind, name, known[kind]) for name in text.split(",")]
         for kind, text in names.items()
     }
-    try:
-        numbers = [int(seed) for seed in (seeds or SEEDS[profile]).split(",")]
-    except ValueError:
-        raise ValueError(f"seeds are whole numbers with commas, got {seeds!r}") from None
+    numbers = seed_numbers(seeds or SEEDS[profile])
     return [
         (dataset, system, seed)
         for dataset in chosen["dataset"]
@@ -86,6 +83,14 @@ def grid(
         if dataset not in refusals(system)
         for seed in numbers
     ]
+
+
+def seed_numbers(text: str) -> list[int]:
+    """ "0,1,2" as numbers; raises ValueError for anything else."""
+    try:
+        return [int(seed) for seed in text.split(",")]
+    except ValueError:
+        raise ValueError(f"seeds are whole numbers with commas, got {text!r}") from None
 
 
 def diagnose(data_root: Path | None = None) -> list[dict[str, Any]]:

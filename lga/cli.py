@@ -193,6 +193,27 @@ def reproduce(
 
 
 @app.command()
+def ablate(
+    name: Annotated[str, typer.Argument(help="ingredients, still.")],
+    profile: Profile = "standard",
+    seeds: Annotated[str, typer.Option(help="Numbers with commas.")] = "0,1,2",
+    source: SourceOption = Source.auto,
+    data_root: DataRoot = None,
+    results: Results = None,
+) -> None:
+    """Trains the variants of an ablation that are still missing and writes its table.
+
+    Example: `lga ablate ingredients --source real --data-root data`
+    """
+    from lga.ablations import ablate as run_ablation
+    from lga.catalogue import seed_numbers
+    from lga.paths import shown
+
+    path = run_ablation(name, profile, seed_numbers(seeds), source.value, data_root, results)
+    print(f"{path.read_text()}\n({shown(path)})")
+
+
+@app.command()
 def tables(profile: Profile = "quick", results: Results = None) -> None:
     """Builds the tables of a profile from its records and prints them.
 

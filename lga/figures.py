@@ -118,7 +118,8 @@ def learning_curve(history: Sequence[dict[str, float]]) -> Chart:
     for axis, (key, title, color) in zip(axes, panels, strict=True):
         axis.plot(thousands, series[key], color=color, marker=".", markersize=4, linewidth=1.4)
         style(axis, title)
-    axes[0].set_yscale("log")
+    if min(series["loss"]) > 0:
+        axes[0].set_yscale("log")
     return figure
 
 

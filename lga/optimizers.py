@@ -74,12 +74,19 @@ def build_optimizers(
     """The optimisers that step together.
 
     Args:
+        system: modules with a true `trains_by_adam` leave all their weights to Adam.
         name: "adam", or "muon" for Muon on matrices (see `is_matrix`) and Adam on the rest.
         learning_rate: of Adam.
         muon_learning_rate: of Muon.
     """
     weights = [weight for weight in system.parameters() if weight.requires_grad]
-    matrices = [weight for weight in weights if name == "muon" and is_matrix(weight)]
+    modules = (m for m in system.modules() if getattr(m, "trains_by_adam", False))
+    left = {id(weight) for module in modules for weight in module.parameters()}
+    matrices = [
+        weight
+        for weight in weights
+        if name == "muon" and is_matrix(weight) and id(weight) not in left
+    ]
     taken = set(map(id, matrices))
     rest = [weight for weight in weights if id(weight) not in taken]
     optimizers: list[torch.optim.Optimizer] = []

@@ -58,3 +58,6 @@ def test_matrices_go_to_muon_and_the_rest_to_adam():
     assert not is_matrix(torch.empty(1025, 1024)) and is_matrix(torch.empty(1024, 1024))
     (alone,) = build_optimizers(system, "adam", 1e-3, 0.02)
     assert len(alone.param_groups[0]["params"]) == 7
+    system[2].trains_by_adam = True
+    adam, muon = build_optimizers(system, "muon", 1e-3, 0.02)
+    assert len(muon.param_groups[0]["params"]) == 1 and len(adam.param_groups[0]["params"]) == 6

@@ -30,12 +30,17 @@ class Layers(NamedTuple):
 class StillNumbers(nn.Module):
     """What stays, in a few numbers: a mask of low rank in one colour.
 
+    It has no norms, so that Muon's steps, all of one length, let its weights grow until the mask
+    covers everything (measured: within 1,500 steps); Adam trains it.
+
     Args:
         image_shape: (C, H, W).
         numbers: how many.
         rank: of the mask's logits as a matrix of rows and columns.
         hidden: width of the fully connected layers.
     """
+
+    trains_by_adam = True
 
     def __init__(
         self, image_shape: tuple[int, int, int], numbers: int, rank: int = 6, hidden: int = 64

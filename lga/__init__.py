@@ -8,9 +8,12 @@ so that `lga --help` does not wait for PyTorch.
 """
 
 import importlib
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
-__version__ = version("lga")
+try:
+    __version__ = version("lga")
+except PackageNotFoundError:  # through PyTorch Hub, which installs nothing
+    __version__ = "uninstalled"
 
 _MODULES = (
     "ablations",
@@ -42,6 +45,8 @@ _NAMES = {
     "Run": "runs",
     "configure": "runs",
     "execute": "runs",
+    "load": "runs",
+    "loadable": "runs",
 }
 
 __all__ = [*_MODULES, *_NAMES]

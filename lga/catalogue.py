@@ -12,7 +12,7 @@ from lga.lookup import check_name
 from lga.metrics import lpips_weights
 from lga.paths import DATA
 from lga.profiles import PROFILES
-from lga.runs import parameter_count
+from lga.runs import loadable, parameter_count
 from lga.systems import SYSTEMS
 
 SEEDS = {"quick": "0", "standard": "0", "paper": "0,1,2"}
@@ -32,6 +32,7 @@ def catalogue() -> dict[str, Any]:
         ],
         "systems": [describe_system(name) for name in SYSTEMS],
         "profiles": list(PROFILES),
+        "trained": {profile: loadable(profile) for profile in PROFILES},
     }
 
 

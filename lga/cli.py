@@ -72,6 +72,8 @@ def list_command(as_json: AsJSON = False) -> None:
     print()
     for profile, about in PROFILES.items():
         print(f"{profile:<18} {about}")
+        if found["trained"][profile]:
+            print(f"{'':<18} trained, for lga.load: {', '.join(found['trained'][profile])}")
 
 
 @app.command()

@@ -31,7 +31,7 @@ from lga.datasets import (
 )
 from lga.evaluation import evaluate
 from lga.lookup import check_name
-from lga.paths import shown
+from lga.paths import RESULTS, shown
 from lga.profiles import PROFILES, SETTING_NAMES, Settings, profile_values
 from lga.records import RunFolder, add_to_record, read_run, run_folder
 from lga.systems import SYSTEMS, System, build_system, check_serves
@@ -214,18 +214,70 @@ def evaluate_run(folder: Path, data_root: str | Path | None = None) -> list[str]
     )
     if dataset.source != record["source"]:
         raise ValueError(f"the run was made on {record['source']}, these data are {dataset.source}")
-    try:
-        system = build_system(config["system"], dataset, **config["system_options"])
-        system.load_state_dict(weights)
-        settings = Settings(**config["settings"])
-    except (TypeError, RuntimeError) as error:
-        raise ValueError(f"{folder} was made by another version: {error}") from error
-    measured = evaluate(system, dataset, settings)
+    system = rebuilt(folder, config, weights, dataset)
+    known = {k: v for k, v in config["settings"].items() if k in SETTING_NAMES}
+    measured = evaluate(system, dataset, Settings(**known))
     missing = {k: v for k, v in measured.items() if record.get(k) is None and v is not None}
     if "lpips" in missing:
         missing["lpips_reason"] = None
     add_to_record(folder, missing)
     return sorted(missing)
+
+
+def load(
+    run: str | Path,
+    profile: str = "standard",
+    seed: int = 0,
+    results: Path | str | None = None,
+) -> System:
+    """A trained system from its record, in evaluation mode on the CPU.
+
+    Example: `lga.load("rotated_mnist/jin2024").transform(x, g)`
+
+    Args:
+        run: "dataset/system", or the folder of a finished run.
+        profile, seed, results: which of its runs; not used for a folder.
+
+    Raises:
+        FileNotFoundError: when there is no such run, naming those that there are.
+        ValueError: for damaged weights or a damaged record.
+    """
+    folder = Path(run)
+    if not (folder / "metrics.json").is_file():
+        dataset, _, system = str(run).partition("/")
+        check_name("dataset", dataset, DATASETS)
+        check_name("system", system, SYSTEMS)
+        folder = run_folder(results, profile, dataset, system, seed).path
+    if not (folder / "model.safetensors").is_file():
+        there = ", ".join(loadable(profile, results)) or "none"
+        raise FileNotFoundError(
+            f"{shown(folder)} holds no trained system; with weights in this profile: {there}"
+        )
+    config, _, weights = read_run(folder)
+    dataset = DATASETS[config["dataset"]].for_options(**config["dataset_options"])
+    system = rebuilt(folder, config, weights, dataset)
+    return system.eval()
+
+
+def loadable(profile: str = "standard", results: Path | str | None = None) -> list[str]:
+    """The finished runs of a profile that `load` takes, as "dataset/system"."""
+    root = Path(results or RESULTS) / profile
+    found = sorted(root.glob("*/*/seed-*/model.safetensors"))
+    return sorted({f"{path.parts[-4]}/{path.parts[-3]}" for path in found})
+
+
+def rebuilt(folder: Path, config: Mapping[str, Any], weights: dict, dataset) -> System:
+    """The system of a finished run, for a dataset (or its class), with the run's weights.
+
+    Raises:
+        ValueError: when weights and configuration do not fit each other.
+    """
+    try:
+        system = build_system(config["system"], dataset, **config["system_options"])
+        system.load_state_dict(weights)
+    except (TypeError, RuntimeError) as error:
+        raise ValueError(f"{folder} was made by another version: {error}") from error
+    return system
 
 
 def parse_overrides(text: str) -> dict[str, str]:

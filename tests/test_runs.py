@@ -1,6 +1,8 @@
 """One run from parameters to record: settings resolved in one place, every profile ready."""
 
 import pytest
+import torch
+from conftest import ROOT
 
 import lga
 from lga.catalogue import grid, refusals
@@ -96,3 +98,39 @@ def test_the_grid_has_three_seeds_on_paper_and_only_cells_that_run():
     cells = grid("quick")
     assert len(cells) == len(CELLS) and len(set(cells)) == len(cells)
     assert grid("quick", "nmr", "jin2024", "4,7") == [("nmr", "jin2024", 4), ("nmr", "jin2024", 7)]
+
+
+def test_a_finished_run_is_loaded_in_one_line(tmp_path):
+    run = lga.configure("rotated_mnist", "swarnali2025", results_dir=tmp_path, seed=3,
+                        overrides="train_pairs=64 validations=1 test_pairs=20 turns=4")  # fmt: skip
+    record = lga.execute(run)
+    for name in (run.folder.path, "rotated_mnist/swarnali2025"):
+        system = lga.load(name, profile="quick", seed=3, results=tmp_path)
+        assert not system.training and repr(system.group) == "Cyclic(4)"
+        dataset = run.load_dataset()
+        settings = lga.settings_for("quick", test_pairs=20)
+        assert lga.evaluate(system, dataset, settings)["psnr_db"] == record["psnr_db"]
+    assert lga.loadable("quick", tmp_path) == ["rotated_mnist/swarnali2025"]
+
+
+def test_what_cannot_be_loaded_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no trained system; with weights .* none"):
+        lga.load("rotated_mnist/jin2024", results=tmp_path)
+    with pytest.raises(ValueError, match="did you mean 'jin2024'"):
+        lga.load("rotated_mnist/jin2023")
+
+
+def test_committed_weights_load_and_paint():
+    """Every committed record with weights gives a system that paints pictures."""
+    for name in lga.loadable("standard"):
+        dataset, _ = name.split("/")
+        x = torch.rand(2, *lga.DATASETS[dataset].image_shape)
+        system = lga.load(name)
+        assert system.transform(x, system.group.sample(2)).shape == x.shape
+
+
+def test_pytorch_hub_gives_the_same():
+    name = lga.loadable("standard")[0]
+    system = torch.hub.load(str(ROOT), "lga", name, source="local")
+    expected = lga.load(name).state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in system.state_dict().items())

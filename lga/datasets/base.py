@@ -53,6 +53,11 @@ class OrbitDataset(ABC):
         """The command that fetches the real data."""
         return f"lga data prepare {cls.name} --data-root {data_root}"
 
+    @classmethod
+    def for_options(cls, **options) -> "type[OrbitDataset]":
+        """What a system must know of the dataset with such options; reads no data."""
+        return cls
+
     @abstractmethod
     def to(self, device: torch.device | str) -> Self:
         """Moves the images to a device; returns the dataset itself."""

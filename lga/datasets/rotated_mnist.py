@@ -46,6 +46,12 @@ class RotatedMNIST(OrbitDataset):
         if turns is not None:
             self.group = Cyclic(turns)
 
+    @classmethod
+    def for_options(cls, *, turns: int | None = None, **options) -> type[Self]:
+        if turns is None:
+            return cls
+        return type(cls.__name__, (cls,), {"group": Cyclic(turns)})
+
     def to(self, device: torch.device | str) -> Self:
         self.device = torch.device(device)
         self.digits = self.digits.to(self.device)

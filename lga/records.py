@@ -19,7 +19,7 @@ from torch import Tensor
 from lga.paths import RESULTS
 
 RECORD_FIELDS = (
-    "dataset", "system", "profile", "seed", "source", "overrides",
+    "dataset", "system", "profile", "seed", "source", "protocol", "overrides",
     "psnr_db", "psnr_of_mean_mse_db", "ssim", "ssim_range255", "lpips", "lpips_net", "lpips_reason",
     "test_pairs",
     "parameters", "latent_numbers", "preset", "mask_fraction", "perceptual_loss",

@@ -106,6 +106,7 @@ class Run:
             "lga": version("lga"),
             "commit": commit(),
             "started_at": self.started_at,
+            **dataset.remarks,
             **system.remarks,
             **measured,
         }

@@ -130,7 +130,9 @@ def fit(
                 }
                 if hasattr(system, "mask_fraction"):
                     row["mask_fraction"] = system.mask_fraction()
-                if row["validation_psnr_db"] > best_psnr_db(history):
+                if settings.selection == "loss":
+                    row["validation_loss"] = validation_loss(system, dataset, settings)
+                if is_best(row, history, settings.selection):
                     best = {name: value.clone() for name, value in system.state_dict().items()}
                 history.append(row)
                 progress.validated(row)
@@ -228,9 +230,24 @@ def validate(system: System, dataset: OrbitDataset, settings: Settings) -> float
     return float(torch.cat(scores).mean())
 
 
-def best_psnr_db(history: History) -> float:
-    """The best validation so far; −∞ before the first."""
-    return max((row["validation_psnr_db"] for row in history), default=-math.inf)
+@torch.no_grad()
+def validation_loss(system: System, dataset: OrbitDataset, settings: Settings) -> float:
+    """Mean loss on the fixed validation pairs (`jin2024`, appendix C, selects by it)."""
+    was_training = system.training
+    system.eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # losses may draw noise
+        batches = list(dataset.fixed_pairs("validation", settings.validation_pairs))
+        total = sum(len(batch) * float(sum(system.loss(batch).values())) for batch in batches)
+    system.train(was_training)
+    return total / settings.validation_pairs
+
+
+def is_best(row: dict[str, float], history: History, selection: str) -> bool:
+    """Whether a validation beats all before it, by PSNR or by loss."""
+    if selection == "loss":
+        return all(row["validation_loss"] < earlier["validation_loss"] for earlier in history)
+    return all(row["validation_psnr_db"] > earlier["validation_psnr_db"] for earlier in history)
 
 
 def pack(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

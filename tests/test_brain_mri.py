@@ -52,6 +52,19 @@ def test_sigma_widens_the_contrasts():
     assert 0.1 < a.log().std() < 0.2  # two draws: σ√2
 
 
+def test_fixed_contrasts_are_few_and_never_the_same_in_a_pair(brains):
+    fixed = lga.load_dataset("brain_mri", "stand-in", subjects=24, contrasts=3)
+    pairs = fixed.pairs("train", 300, torch.Generator().manual_seed(0))
+    # Three contrasts make six ordered pairs of different ones, and as many g.
+    assert len({tuple(g.round(decimals=4).flatten().tolist()) for g in pairs.g}) == 6
+    fresh = brains.pairs("train", 300, torch.Generator().manual_seed(0))
+    assert len({tuple(g.flatten().tolist()) for g in fresh.g}) == 300
+    shown = next(fixed.fixed_pairs("test", 4))
+    assert shown.x3 is not None and "3 fixed contrasts" in fixed.remarks["protocol"]
+    with pytest.raises(ValueError, match="two contrasts"):
+        lga.load_dataset("brain_mri", "stand-in", subjects=24, contrasts=1)
+
+
 def test_synthetic_subjects_differ_and_have_a_head_around_the_brain():
     slices, masks = synthesize(6)
     assert slices.shape == (6, 1, 128, 128) and slices.min() >= 0 and slices.max() <= 1

@@ -133,6 +133,29 @@ def test_the_best_validation_weights_are_kept(digits, monkeypatch):
     assert not torch.equal(weights(system), after[20])
 
 
+def test_the_best_validation_loss_may_decide_instead(digits, monkeypatch):
+    scores, losses = iter([1.0, 3.0, 2.0, 3.0, 2.5]), iter([0.5, 0.4, 0.3, 0.6, 0.3])
+    monkeypatch.setattr("lga.training.validate", lambda *_: next(scores))
+    monkeypatch.setattr("lga.training.validation_loss", lambda *_: next(losses))
+    system = lga.build_system("jin2024", digits)
+    after = {}
+    settings = replace(TINY, selection="loss")
+    history = lga.fit(
+        system, digits, settings, on_step=lambda k: after.setdefault(k, weights(system))
+    )
+    assert torch.equal(weights(system), after[12])  # the third of five validations
+    assert [row["validation_loss"] for row in history] == [0.5, 0.4, 0.3, 0.6, 0.3]
+
+
+def test_validation_loss_is_the_mean_over_the_validation_pairs(digits):
+    from lga.training import validation_loss
+
+    system = lga.build_system("copy_input", digits)
+    batch = next(digits.fixed_pairs("validation", 40))
+    expected = float((batch.x1 - batch.x2).square().mean())
+    assert validation_loss(system, digits, TINY) == pytest.approx(expected, rel=1e-5)
+
+
 def test_training_sees_no_validation_or_test_digit(digits, monkeypatch):
     asked = []
     draw = type(digits).draw

@@ -6,10 +6,10 @@ so that a seed means the same pairs on every machine.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ class OrbitDataset(ABC):
         camera: how it looks at the object, where images are views of one in space; else None.
         demonstrates: whether every object can be shown at the same points of its orbit, so that a
             second pair demonstrates the g of a first.
+        remarks: what a run's record says of the data beyond their source.
         device: where the images are held and the pairs are made.
     """
 
@@ -46,6 +47,7 @@ class OrbitDataset(ABC):
     is_stand_in: bool
     camera: Camera | None = None
     demonstrates: bool = False
+    remarks: Mapping[str, Any] = {}
     device: torch.device = torch.device("cpu")
 
     @classmethod

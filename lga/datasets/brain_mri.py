@@ -3,7 +3,7 @@
 The contrast group Aff(R) acts on a pixel through its logit, x ↦ σ(a·logit(x) + b), on brain pixels
 only (`jin2024`, section 4.3). Both images of a pair are contrasts of the same slice by random
 elements h1, h2, and g = h2 h1⁻¹. Before the logit, pixels are clamped to [0.01, 0.99]. The paper
-draws 100 contrasts per slice once; here every batch draws fresh ones.
+draws 100 contrasts per slice once; here every batch draws fresh ones unless `contrasts` says so.
 """
 
 from pathlib import Path
@@ -33,6 +33,8 @@ class BrainMRI(OrbitDataset):
         is_stand_in: whether they stand in for real ones.
         sigma: standard deviation of log a and of b; 0.5 where the paper's "N(0, 0.25)" is a
             variance.
+        contrasts: how many fixed contrasts there are, the same for every slice, so that one slice
+            can demonstrate what is done to another; 100 in the paper, 0 for fresh ones.
     """
 
     name = "brain_mri"
@@ -42,11 +44,28 @@ class BrainMRI(OrbitDataset):
     sources = ("a folder of T1 and brain mask NIfTI pairs", STAND_IN)
 
     def __init__(
-        self, slices: Tensor, masks: Tensor, source: str, is_stand_in: bool, *, sigma: float = 0.5
+        self,
+        slices: Tensor,
+        masks: Tensor,
+        source: str,
+        is_stand_in: bool,
+        *,
+        sigma: float = 0.5,
+        contrasts: int = 0,
     ) -> None:
         self.slices, self.masks = slices, masks
         self.source, self.is_stand_in = source, is_stand_in
         self.group = Affine(sigma)
+        if contrasts == 1 or contrasts < 0:
+            raise ValueError(f"a pair needs two contrasts, got contrasts={contrasts}")
+        generator = torch.Generator().manual_seed(0)
+        self.fixed = self.group.sample(contrasts, generator) if contrasts else None
+        self.remarks = {
+            "protocol": f"{slices.shape[2]}×{slices.shape[3]} slices; logits of [{CLAMP:g}, "
+            f"{1 - CLAMP:g}]; "
+            + (f"{contrasts} fixed contrasts" if contrasts else "fresh contrasts")
+            + f", σ = {sigma:g}"
+        }
         self.objects = split_objects(len(slices), TEST_SHARE)
         if not len(self.objects["train"]):
             raise ValueError(f"{len(slices)} subjects are too few for train, validation and test")
@@ -60,11 +79,21 @@ class BrainMRI(OrbitDataset):
         return len(self.objects[split])
 
     def draw(self, split: Split, objects: Tensor, generator: torch.Generator) -> Pairs:
-        h1, h2 = self.group.sample(2 * len(objects), generator).to(self.device).chunk(2)
+        h1, h2 = (h.to(self.device) for h in self.two_contrasts(len(objects), generator))
         subject = self.objects[split][objects].to(self.device)
         slices, masks = self.slices[subject], self.masks[subject]
         x1, x2 = (self.contrast(h, slices, masks) for h in (h1, h2))
         return Pairs(x1, x2, self.group.compose(h2, self.group.inverse(h1)))
+
+    def two_contrasts(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Elements h1, h2, (n, 2, 2) each: fresh, or two different ones of the fixed."""
+        if self.fixed is None:
+            h1, h2 = self.group.sample(2 * n, generator).chunk(2)
+            return h1, h2
+        count = len(self.fixed)
+        first = torch.randint(count, (n,), generator=generator)
+        step = torch.randint(1, count, (n,), generator=generator)
+        return self.fixed[first], self.fixed[(first + step) % count]
 
     def contrast(self, h: Tensor, slices: Tensor, masks: Tensor) -> Tensor:
         """h·x: σ(a·logit(x) + b) where the mask is True, x elsewhere."""

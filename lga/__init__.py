@@ -47,6 +47,7 @@ _NAMES = {
     "execute": "runs",
     "load": "runs",
     "loadable": "runs",
+    "explore": "explorer",
 }
 
 __all__ = [*_MODULES, *_NAMES]

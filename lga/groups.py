@@ -2,7 +2,7 @@
 
 An element of a group is a real matrix, a batch of elements a tensor (N, d, d). Composition is the
 matrix product, so `compose(g, h)` applies h first and then g. A new group is its dimension, a
-sampler and the way it moves points (`jin2024`, section 3; the contrast group is its section 4.3).
+sampler and the way it moves points (`jin2024`, section 5).
 
     group       elements                      acts on points
     SO2         2×2 rotations                 R²   g·p = g p
@@ -203,7 +203,7 @@ class SO3(_Rotations):
 
 
 class Affine(Group):
-    """Aff(R): x ↦ a x + b with a > 0, the group of contrast changes (`jin2024`, section 4.3).
+    """Aff(R): x ↦ a x + b with a > 0, the group of contrast changes (`jin2024`, section 5).
 
     Not compact, so there is no uniform law: `sample` draws log a ~ N(0, σ²) and b ~ N(0, σ²).
 

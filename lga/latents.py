@@ -4,7 +4,7 @@ Both papers act on part of the latent only, which one formula says for every gro
 
     Φ_g(z) = M ⊙ (g·z) + (1 − M) ⊙ z,        M ∈ {0, 1}                                    (1)
 
-`jin2024` fixes M in advance (section 3.2); `swarnali2025` learns it (section 3). Written as
+`jin2024` fixes M in advance (section 3); `swarnali2025` learns it (section 3). Written as
 M ⊙ (g·z), not g·(M ⊙ z): the two agree for linear actions, and only the first leaves z_i alone when
 g also shifts (the contrast group). M is constant on whatever g mixes (a vector, a map), so the
 group laws Φ_e = id and Φ_g2 Φ_g1 = Φ_(g2 g1) hold as far as they hold for g·z: to rounding for

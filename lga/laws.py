@@ -1,7 +1,7 @@
 """The group-law report: does a system's action obey the laws, in latent and in image space?
 
 In latent space the laws hold by construction, up to rounding. In image space they hold on the
-images that D can paint as far as E(D(z)) = z (`jin2024`, section 3.4, induced action).
+images that D can paint as far as E(D(z)) = z (`jin2024`, section 4, induced action).
 """
 
 import torch

@@ -7,7 +7,7 @@ from lga.metrics import lpips, ssim
 
 
 def pixel_loss(target: Tensor, painted: Tensor) -> Tensor:
-    """L_x, the mean squared error over batch, channels and pixels (`jin2024`, section 3.3)."""
+    """L_x, the mean squared error over batch, channels and pixels (`jin2024`, section 3.2)."""
     return F.mse_loss(painted, target)
 
 
@@ -35,12 +35,12 @@ def structural_loss(target: Tensor, painted: Tensor) -> Tensor:
 
 
 def perceptual_loss(target: Tensor, painted: Tensor) -> Tensor:
-    """LPIPS (VGG), the part of L_x that sees textures (`jin2024`, section 3.3, rendered sets)."""
+    """LPIPS (VGG), the part of L_x that sees textures (`jin2024`, section 3.2, rendered sets)."""
     return lpips(painted, target).mean()
 
 
 def latent_inverse_loss(z: Tensor, z_again: Tensor) -> Tensor:
-    """‖z − E(D(z))‖², summed over the latent (`jin2024`, section 3.4).
+    """‖z − E(D(z))‖², summed over the latent (`jin2024`, section 4).
 
     Where it vanishes, x ↦ D(g·E(x)) is a group action on the images that D can paint.
     """

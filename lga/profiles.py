@@ -173,7 +173,7 @@ RULES = (
     Rule({"width": 64}, profile="quick", dataset=RENDERED, system="lga"),
     Rule({"still": False}, dataset="rotated_mnist", system="lga"),
     Rule({"still": 4}, dataset="blocked_mnist", system="lga_matched"),
-    # jin2024, section 4.1: the latent-inverse term is used on rotated MNIST only.
+    # jin2024, section 6.1: the latent-inverse term is used on rotated MNIST only.
     Rule({"latent_inverse_weight": 1e-4}, dataset="rotated_mnist", system="jin2024"),
 )  # fmt: skip
 

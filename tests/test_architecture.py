@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "evaluation": {"datasets", "laws", "metrics", "pairs", "profiles", "systems"},
     "runs": {"datasets", "evaluation", "figures", "lookup", "paths", "profiles", "records",
              "systems", "training"},
+    "explorer": {"datasets", "groups", "runs", "systems"},
     "ablations": {"lookup", "paths", "records", "runs", "tables"},
     "catalogue": {"datasets", "lookup", "metrics", "paths", "profiles", "runs", "systems"},
 }  # fmt: skip

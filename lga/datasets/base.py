@@ -91,6 +91,13 @@ class OrbitDataset(ABC):
                 `demonstrates`, what is drawn from it does not depend on the objects.
         """
 
+    def view(self, split: Split, index: int, g: Tensor) -> Tensor | None:
+        """An object of a split moved by g (1, d, d) from its reference pose, (1, C, H, W).
+
+        None where the dataset cannot show it there; at e it always can.
+        """
+        return None
+
     def pairs(self, split: Split, n: int, generator: torch.Generator) -> Pairs:
         """n pairs of objects drawn uniformly, with replacement."""
         objects = torch.randint(self.size(split), (n,), generator=generator)
@@ -211,6 +218,14 @@ class StoredOrbits(OrbitDataset):
         R1, R2 = self.elements[i1], self.elements[i2]
         g = self.group.compose(R2, self.group.inverse(R1))
         return Pairs(self.show(i1), self.show(i2), g.to(self.device))
+
+    def view(self, split: Split, index: int, g: Tensor) -> Tensor | None:
+        """The stored image at g from the object's first, if there is one."""
+        owner = self.objects[split][index]
+        own = self.order[self.first[owner] : self.first[owner] + self.count[owner]]
+        wanted = self.group.compose(g, self.elements[own[:1]])
+        off = self.group.distance(self.elements[own], wanted.expand(len(own), -1, -1))
+        return self.show(own[off.argmin()][None]) if off.min() < 1e-3 else None
 
     def show(self, index: Tensor) -> Tensor:
         """Images (n, C, H, W) in [0, 1] by their index (n,)."""

@@ -1,7 +1,7 @@
 """Blocked MNIST: rotated MNIST with a white square that does not turn.
 
 With probability 0.8 one white 7×7 square lies at a random place, the same in both images of a pair
-(or in neither): the digit turns under it (`jin2024`, section 4.2). It is drawn after the turn.
+(or in neither): the digit turns under it (`jin2024`, section 6.1). It is drawn after the turn.
 """
 
 from dataclasses import replace
@@ -42,6 +42,11 @@ class BlockedMNIST(RotatedMNIST):
         pairs = super().draw(split, objects, generator)
         square = self.squares(len(objects), generator).to(self.device)
         return replace(pairs, x1=pairs.x1.maximum(square), x2=pairs.x2.maximum(square))
+
+    def view(self, split: Split, index: int, g: Tensor) -> Tensor:
+        """The upright digit turned by g under a square of its own."""
+        square = self.squares(1, torch.Generator().manual_seed(index)).to(self.device)
+        return super().view(split, index, g).maximum(square)
 
     def squares(self, n: int, generator: torch.Generator) -> Tensor:
         """n pictures (n, 1, H, W): a white square wholly inside, or nothing."""

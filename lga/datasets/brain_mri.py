@@ -1,7 +1,7 @@
 """Brain MRI: mid-coronal T1 slices whose brain, and nothing else, changes contrast.
 
 The contrast group Aff(R) acts on a pixel through its logit, x ↦ σ(a·logit(x) + b), on brain pixels
-only (`jin2024`, section 4.3). Both images of a pair are contrasts of the same slice by random
+only (`jin2024`, section 6.1). Both images of a pair are contrasts of the same slice by random
 elements h1, h2, and g = h2 h1⁻¹. Before the logit, pixels are clamped to [0.01, 0.99]. The paper
 draws 100 contrasts per slice once; here every batch draws fresh ones unless `contrasts` says so.
 """
@@ -100,6 +100,11 @@ class BrainMRI(OrbitDataset):
         ink = slices.clamp(CLAMP, 1 - CLAMP).logit()
         moved = self.group.act(h, ink.flatten(1)[..., None]).view_as(ink).sigmoid()
         return torch.where(masks, moved, slices)
+
+    def view(self, split: Split, index: int, g: Tensor) -> Tensor:
+        """The slice with its contrast changed by g."""
+        subject = self.objects[split][index][None].to(self.device)
+        return self.contrast(g.to(self.device), self.slices[subject], self.masks[subject])
 
     @classmethod
     def real(cls, data_root: Path, **options) -> Self:

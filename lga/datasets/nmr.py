@@ -1,4 +1,4 @@
-"""NMR: objects on a turntable, 24 views each (Kato et al. 2018; `jin2024`, section 4.4).
+"""NMR: objects on a turntable, 24 views each (Kato et al. 2018; `jin2024`, section 6.1).
 
 g = (j − i) mod 24 turns view i into view j, an element of C_24. View i stands at azimuth −15°·i,
 which is the object turned by +15°·i about the vertical in front of a camera at azimuth 0

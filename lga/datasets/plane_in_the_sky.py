@@ -1,7 +1,7 @@
 """Plane in the sky: an aircraft turns in space, the sky behind it does not.
 
 Each aircraft is seen under 100 uniform rotations R ∈ SO(3) before one sky crop of its own; a pair
-is two of its pictures and g = R2 R1ᵀ (`jin2024`, section 4.5). The camera looks straight ahead
+is two of its pictures and g = R2 R1ᵀ (`jin2024`, section 6.1). The camera looks straight ahead
 (`cameras.FLIGHT`), the lamp stands still. The authors never released their renders.
 
 Foreground and alpha are stored once per picture and the sky once per aircraft; pictures are

@@ -1,7 +1,7 @@
 """Rotated MNIST: digits turned about the image centre; g is the relative angle.
 
 Each image of a pair is the upright digit turned once, by θ1 and θ2 ~ U[0, 2π), with bilinear
-interpolation; g = R(θ2 − θ1), counter-clockwise as seen (`jin2024`, section 4.1). Grey values are
+interpolation; g = R(θ2 − θ1), counter-clockwise as seen (`jin2024`, section 6.1). Grey values are
 ink in [0, 1] on black.
 """
 
@@ -66,6 +66,11 @@ class RotatedMNIST(OrbitDataset):
         x1, x2 = rotate_maps(absolute, upright.repeat(2, 1, 1, 1)).chunk(2)
         R1, R2 = absolute.chunk(2)
         return Pairs(x1, x2, self.group.compose(R2, self.group.inverse(R1)))
+
+    def view(self, split: Split, index: int, g: Tensor) -> Tensor:
+        """The upright digit turned by g."""
+        upright = self.digits.images[split][index][None].float() / 255
+        return rotate_maps(g.to(self.device), upright)
 
     @classmethod
     def real(cls, data_root: Path, **options) -> Self:

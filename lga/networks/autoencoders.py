@@ -235,15 +235,16 @@ class RenderedAutoencoder(Autoencoder):
         x̂ ◀─ 1×1 ◀─ 64 ◀─ 128 ◀─ 256 ◀─ concatenated ◀── up ◀── 512 ◀── g·z
 
     The skip carries what does not move past the action; the attention lets each place of the
-    painted object look for its details in the first image. Widths are published; a block's inside
-    is not, here it is `ConvBlock`, halving by stride and doubling by a 2×2 transposed convolution.
+    painted object look for its details in the first image. Widths are published as text, the insides
+    of the blocks as images (appendix, tables 13 to 17), of which this is a reading: `ConvBlock`,
+    halving by stride and doubling by a 2×2 transposed convolution.
 
     Args:
         image_shape: (C, H, W), H and W divisible by 16.
         width: channels of the first block; 64 is published. The latent has the largest multiple of
             12 up to 16 × width channels: 1020 for 64.
         skip: whether the decoder sees the encoder's 256-channel features.
-        heads: attention heads; not stated in the paper.
+        heads: attention heads.
     """
 
     def __init__(

@@ -1,0 +1,180 @@
+"""The explorer: choose an image, move the group element, see what trained systems paint.
+
+A slider's value becomes a group element, `System.transform` paints, and one PNG shows it all: core
+`ipywidgets` only, so that it works in JupyterLab, VS Code and Colab alike.
+"""
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import ipywidgets as widgets
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from lga.datasets import OrbitDataset, load_dataset
+from lga.groups import SO2, SO3, Affine, Cyclic, Group
+from lga.runs import load, loadable
+from lga.systems import LatentSystem, System
+
+SIDE_PX = 168
+CAPTION_PX = 20
+INK, QUIET, ACCENT = (34, 34, 34), (160, 160, 160), (184, 68, 47)
+AXES = {"vertical": (0.0, 1.0, 0.0), "sideways": (1.0, 0.0, 0.0), "line of sight": (0.0, 0.0, 1.0)}
+
+
+class Explorer(widgets.VBox):
+    """Sliders over one picture. Made by `explore`.
+
+    Attributes:
+        dataset: whose test objects are shown.
+        systems: trained systems by name.
+        index: the widget that chooses an object.
+        sliders: the widgets that make the group element, by name.
+        image: the widget with the picture.
+    """
+
+    def __init__(self, dataset: OrbitDataset, systems: dict[str, System]) -> None:
+        self.dataset, self.systems = dataset, systems
+        self.index = widgets.IntSlider(
+            description="image", max=dataset.size("test") - 1, continuous_update=False
+        )
+        self.sliders = sliders_for(dataset.group)
+        self.image = widgets.Image(format="png")
+        for control in (self.index, *self.sliders.values()):
+            control.observe(self.refresh, "value")
+        self.refresh()
+        super().__init__([self.index, *self.sliders.values(), self.image])
+
+    @property
+    def g(self) -> Tensor:
+        """The group element that the sliders say, (1, d, d)."""
+        return element(self.dataset.group, {k: w.value for k, w in self.sliders.items()})
+
+    def refresh(self, _change=None) -> None:
+        """Paints anew."""
+        self.image.value = png(self.panels())
+
+    @torch.no_grad()
+    def panels(self) -> dict[str, Tensor | np.ndarray]:
+        """What is shown, by caption: images (C, H, W), and for each latent a plot of its pairs."""
+        g, split, index = self.g, "test", self.index.value
+        x = self.dataset.view(split, index, self.dataset.group.identity(1))
+        truth = self.dataset.view(split, index, g)
+        panels: dict[str, Tensor | np.ndarray] = {"x": x[0]}
+        if truth is not None:
+            panels["g·x, the truth"] = truth[0]
+        for name, system in self.systems.items():
+            panels[name] = system.transform(x, g)[0].clamp(0, 1)
+        for name, system in self.systems.items():
+            if isinstance(system, LatentSystem):
+                before = system.encode(x)
+                panels[f"z of {name}"] = latent_plot(
+                    before.z[0], system.act(g, before).z[0], system
+                )
+        return panels
+
+
+def explore(
+    dataset: str = "rotated_mnist",
+    systems: Sequence[str] | None = None,
+    profile: str = "standard",
+    source: str = "auto",
+    data_root: str | Path | None = None,
+) -> Explorer:
+    """A widget: choose a test image, move the group element, see what each system paints.
+
+    Args:
+        dataset: by name; its test images are shown.
+        systems: by name; those of `lga`, `jin2024` and `swarnali2025` that are there by default.
+        profile: whose committed weights are loaded, of seed 0.
+        source, data_root: where images come from, as for `load_dataset`.
+
+    Raises:
+        FileNotFoundError: when there are no weights, naming those that there are.
+    """
+    names = [name for name in loadable(profile) if name.startswith(f"{dataset}/")]
+    there = [name.partition("/")[2] for name in names]
+    if systems is None:
+        systems = [s for s in ("lga", "lga_matched", "jin2024", "swarnali2025") if s in there][:3]
+    trained = {name: load(f"{dataset}/{name}", profile) for name in systems}
+    if not trained:
+        raise FileNotFoundError(f"no weights of {dataset} in the {profile} profile")
+    return Explorer(load_dataset(dataset, source, data_root), trained)
+
+
+def sliders_for(group: Group) -> dict[str, widgets.Widget]:
+    """The controls of a group's elements."""
+
+    def slider(name: str, low: float, high: float, step: float, value: float = 0.0):
+        return widgets.FloatSlider(value, min=low, max=high, step=step, description=name)
+
+    if isinstance(group, Cyclic):
+        return {"step": widgets.IntSlider(1, min=0, max=group.k - 1, description="step")}
+    if isinstance(group, SO2):
+        return {"angle": slider("angle (°)", -180, 180, 1, 60)}
+    if isinstance(group, SO3):
+        return {
+            "axis": widgets.Dropdown(options=list(AXES), description="axis"),
+            "angle": slider("angle (°)", -180, 180, 1, 60),
+        }
+    if isinstance(group, Affine):
+        return {"a": slider("contrast a", 0.3, 3, 0.05, 1.6), "b": slider("shift b", -2, 2, 0.05)}
+    raise ValueError(f"no controls are known for elements of {group}")
+
+
+def element(group: Group, values: dict[str, float | str]) -> Tensor:
+    """The element (1, d, d) that the controls' values say."""
+    if isinstance(group, Cyclic):
+        return group.element(torch.tensor([values["step"]]))
+    if isinstance(group, Affine):
+        return group.element(torch.tensor([values["a"]]), torch.tensor([values["b"]]))
+    angle_rad = torch.tensor([math.radians(values["angle"])])
+    if isinstance(group, SO2):
+        return group.rotation(angle_rad)
+    return group.rotation(torch.tensor([AXES[values["axis"]]]), angle_rad)
+
+
+def latent_plot(before: Tensor, after: Tensor, system: LatentSystem) -> np.ndarray:
+    """Where a latent's moving numbers went, pair by pair: grey before, red after; RGB.
+
+    Invariant numbers would lie on one another and are left out; their share stands below.
+    """
+    moves = system.action.moves.repeat_interleave(system.action.sizes)
+    moves = moves & (system.action.mask(before[None]).flatten() > 0.5)
+    pairs = [z.flatten(1).mean(1) if z.ndim > 1 else z for z in (before, after)]
+    pairs = [z[moves][: int(moves.sum()) // 2 * 2].view(-1, 2)[:60] for z in pairs]
+    canvas = Image.new("RGB", (SIDE_PX, SIDE_PX), "white")
+    draw = ImageDraw.Draw(canvas)
+    reach = float(torch.cat(pairs).abs().max()) * 1.1 + 1e-6 if len(pairs[0]) else 1.0
+    spots = [((z / reach * torch.tensor([1.0, -1.0]) + 1) * SIDE_PX / 2).tolist() for z in pairs]
+    for start, end in zip(*spots, strict=True):
+        draw.line([tuple(start), tuple(end)], fill=(225, 225, 225))
+    for places, color in zip(spots, (QUIET, ACCENT), strict=True):
+        for x, y in places:
+            draw.ellipse([x - 2.5, y - 2.5, x + 2.5, y + 2.5], fill=color)
+    draw.text((4, SIDE_PX - 14), f"{float(moves.float().mean()):.0%} of z moves", fill=INK)
+    return np.asarray(canvas)
+
+
+def png(panels: dict[str, Tensor | np.ndarray]) -> bytes:
+    """Panels side by side under their captions."""
+    gap = 8
+    width = len(panels) * (SIDE_PX + gap) - gap
+    canvas = Image.new("RGB", (width, SIDE_PX + CAPTION_PX), "white")
+    draw = ImageDraw.Draw(canvas)
+    for k, (caption, panel) in enumerate(panels.items()):
+        left = k * (SIDE_PX + gap)
+        draw.text((left + 2, 4), caption, fill=INK)
+        if isinstance(panel, Tensor):
+            shown = (panel.expand(3, -1, -1) * 255).round().byte().permute(1, 2, 0).numpy()
+            picture = Image.fromarray(shown).resize((SIDE_PX, SIDE_PX), Image.Resampling.NEAREST)
+        else:
+            picture = Image.fromarray(panel)
+        canvas.paste(picture, (left, CAPTION_PX))
+    buffer = io.BytesIO()
+    canvas.save(buffer, format="png", compress_level=1)
+    return buffer.getvalue()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lga.metrics import psnr_db
 from lga.pairs import Pairs
-from lga.systems.base import System
+from lga.systems.base import LatentSystem, System
 
 INK = "#222222"
 ACCENT = "#b8442f"
@@ -97,6 +97,40 @@ def orbit(system: System, x: Tensor, path: Tensor) -> ImageGrid:
     )
 
 
+@torch.no_grad()
+def orbits(systems: Mapping[str, System], x: Tensor, path: Tensor) -> ImageGrid:
+    """One orbit as several systems paint it, a row each: x, then D(g_t·E(x)).
+
+    Args:
+        systems: by the label of their row.
+        x: an image (C, H, W).
+        path: elements (t, d, d) of the systems' common group.
+    """
+    rows = []
+    for system in systems.values():
+        device = device_of(system)
+        turned = system.transform(x.to(device).expand(len(path), -1, -1, -1), path.to(device))
+        rows.append(torch.cat([x[None], turned.cpu()]))
+    return image_grid(rows, list(systems))
+
+
+@torch.no_grad()
+def layers(system: LatentSystem, batch: Pairs) -> ImageGrid:
+    """What stays and what moves: x1, x2, the painted x̂2, the mask a, B and F of `Layers`.
+
+    Args:
+        system: whose network has `layers`.
+        batch: pairs.
+    """
+    batch = batch.to(device_of(system))
+    moved = system.act(system.element(batch), system.encode(batch.x1))
+    parts = system.network.layers(moved)
+    alpha = parts.alpha.expand_as(parts.still)
+    rows = [batch.x1, batch.x2, parts.composed(), alpha, alpha * parts.still, parts.moved]
+    labels = ["x₁", "x₂ = g·x₁", "x̂₂", "a, what stays", "a·B", "F(g·z)"]
+    return image_grid(rows, labels)
+
+
 def device_of(system: System) -> torch.device:
     """Where a system's weights are; the CPU for one without any."""
     return next((weight.device for weight in system.parameters()), torch.device("cpu"))
@@ -147,6 +181,73 @@ def learning_curves(histories: Mapping[str, Sequence[dict[str, float]]]) -> Char
     axes[1].set_ylim(-0.03, 1.03)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8,
                   frameon=False)  # fmt: skip
+    return figure
+
+
+def ablation(frame, title: str, published_db: float | None = None) -> Chart:
+    """Test PSNR of an ablation's variants, one under another, with their deviation over seeds.
+
+    Args:
+        frame: rows as `ablations.table` gives them; rows without a figure are left out.
+        title: over the figure.
+        published_db: marked by a line.
+    """
+    frame = frame.dropna(subset="psnr_db_mean")[::-1]
+    figure = Chart(figsize=(7.2, 0.42 * len(frame) + 1.0), layout="constrained")
+    axis = figure.subplots()
+    places = np.arange(len(frame))
+    axis.barh(places, frame["psnr_db_mean"], xerr=frame["psnr_db_sd"], color=QUIET, height=0.62)
+    for place, value in zip(places, frame["psnr_db_mean"], strict=True):
+        axis.text(value + 0.3, place, f"{value:.1f}", va="center", fontsize=9, color=INK)
+    if published_db is not None:
+        axis.axvline(published_db, color=ACCENT, linewidth=1.4)
+        axis.text(
+            published_db, len(frame) - 0.45, "published", color=ACCENT, fontsize=8, ha="right"
+        )
+    axis.set_yticks(places, frame["variant"], fontsize=9)
+    axis.set_xlim(right=1.08 * frame["psnr_db_mean"].max())
+    style(axis, title)
+    axis.set_xlabel("test PSNR (dB)", fontsize=9)
+    return figure
+
+
+def against_time(
+    histories: Mapping[str, Sequence[dict[str, float]]], published_db: float | None = None
+) -> Chart:
+    """Validation PSNR of several runs, against the pairs seen and against seconds.
+
+    Args:
+        histories: the rows of each run's history, by label; equal labels before a comma share a
+            colour, as the seeds of one system.
+        published_db: marked by a line.
+    """
+    figure = Chart(figsize=(9.6, 3.6), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    systems = list(dict.fromkeys(label.split(",")[0] for label in histories))
+    colors = dict(zip(systems, colormaps["tab10"].colors, strict=False))
+    for axis, (key, unit) in zip(
+        axes, [("pairs", "pairs seen"), ("seconds", "seconds of one CPU core")], strict=True
+    ):
+        for label, history in histories.items():
+            if len(history) > 1:
+                name = label.split(",")[0]
+                axis.plot(
+                    [row[key] for row in history],
+                    np.maximum.accumulate([row["validation_psnr_db"] for row in history]),
+                    color=colors[name], linewidth=1.5, label=name,
+                )  # fmt: skip
+        axis.set_xscale("log")
+        style(axis, "best validation PSNR so far (dB)" if key == "pairs" else "")
+        axis.set_xlabel(unit, fontsize=9)
+        if published_db is not None:
+            axis.axhline(published_db, color=INK, linewidth=1.0, linestyle=":")
+            axis.text(
+                0.99, published_db, "published", transform=axis.get_yaxis_transform(), ha="right",
+                va="bottom", fontsize=8, color=INK,
+            )  # fmt: skip
+    handles, labels = axes[0].get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))
+    figure.legend(once.values(), once.keys(), loc="outside right upper", fontsize=9, frameon=False)
     return figure
 
 

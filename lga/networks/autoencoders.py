@@ -235,8 +235,8 @@ class RenderedAutoencoder(Autoencoder):
         x̂ ◀─ 1×1 ◀─ 64 ◀─ 128 ◀─ 256 ◀─ concatenated ◀── up ◀── 512 ◀── g·z
 
     The skip carries what does not move past the action; the attention lets each place of the
-    painted object look for its details in the first image. Widths are published as text, the insides
-    of the blocks as images (appendix, tables 13 to 17), of which this is a reading: `ConvBlock`,
+    painted object look for its details in the first image. Widths are published as text, what is
+    inside a block as images (appendix, tables 13 to 17), of which this is a reading: `ConvBlock`,
     halving by stride and doubling by a 2×2 transposed convolution.
 
     Args:

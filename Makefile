@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count())")
 PROFILE ?= quick
-SYSTEMS ?= jin2024,swarnali2025
+SYSTEMS ?= lga,jin2024,swarnali2025
 DATASETS ?= all
 # Tests and notebooks run one per core, each on one thread.
 SHARED := OMP_NUM_THREADS=1 PYTEST_ADDOPTS="-n $(CORES) --dist loadfile"

@@ -79,7 +79,7 @@ class Explorer(widgets.VBox):
 
 
 def explore(
-    dataset: str = "rotated_mnist",
+    dataset: str | OrbitDataset = "rotated_mnist",
     systems: Sequence[str] | None = None,
     profile: str = "standard",
     source: str = "auto",
@@ -88,7 +88,7 @@ def explore(
     """A widget: choose a test image, move the group element, see what each system paints.
 
     Args:
-        dataset: by name; its test images are shown.
+        dataset: by name, or one that is loaded; its test images are shown.
         systems: by name; those of `lga`, `jin2024` and `swarnali2025` that are there by default.
         profile: whose committed weights are loaded, of seed 0.
         source, data_root: where images come from, as for `load_dataset`.
@@ -96,14 +96,16 @@ def explore(
     Raises:
         FileNotFoundError: when there are no weights, naming those that there are.
     """
-    names = [name for name in loadable(profile) if name.startswith(f"{dataset}/")]
-    there = [name.partition("/")[2] for name in names]
+    if isinstance(dataset, str):
+        dataset = load_dataset(dataset, source, data_root)
+    name = dataset.name
+    there = [run.partition("/")[2] for run in loadable(profile) if run.startswith(f"{name}/")]
     if systems is None:
         systems = [s for s in ("lga", "lga_matched", "jin2024", "swarnali2025") if s in there][:3]
-    trained = {name: load(f"{dataset}/{name}", profile) for name in systems}
+    trained = {system: load(f"{name}/{system}", profile) for system in systems}
     if not trained:
-        raise FileNotFoundError(f"no weights of {dataset} in the {profile} profile")
-    return Explorer(load_dataset(dataset, source, data_root), trained)
+        raise FileNotFoundError(f"no weights of {name} in the {profile} profile")
+    return Explorer(dataset, trained)
 
 
 def sliders_for(group: Group) -> dict[str, widgets.Widget]:

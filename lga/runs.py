@@ -66,6 +66,16 @@ class Run:
             "system_options": dict(self.system_options),
         }
 
+    def overview(self):
+        """The settings that matter most, as a pandas DataFrame of one column."""
+        import pandas
+
+        names = ("train_pairs", "batch_size", "optimizer", "learning_rate", "precision", "seed")
+        settings = {name: getattr(self.settings, name) for name in names}
+        rows = {"system": self.system, "profile": self.profile, **settings, **self.system_options}
+        column = {name: str(value) for name, value in rows.items()}
+        return pandas.DataFrame({self.dataset: column})
+
     def load_dataset(self) -> OrbitDataset:
         """The run's dataset, on the CPU until it is trained on."""
         return load_dataset(

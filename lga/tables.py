@@ -211,6 +211,49 @@ def histories(
     return {label: read_history(path / "history.csv") for label, path in folders.items()}
 
 
+def curves(
+    dataset: str, systems: Iterable[str], profile: str, results: Path | str | None = None
+) -> dict[str, list[dict[str, float]]]:
+    """The learning curves of some systems' runs on a dataset: rows of `history.csv` by label."""
+    folder = Path(results or RESULTS) / profile / dataset
+    return {
+        f"{system}, {path.parent.name}": read_history(path)
+        for system in systems
+        for path in sorted((folder / system).glob("seed-*/history.csv"))
+    }
+
+
+def digits(profile: str, results: Path | str | None = None):
+    """Both digit sets on one page, systems in the order of their PSNR on the rotated one.
+
+    Returns:
+        A pandas DataFrame by system: for each set PSNR as "mean ± sd", the published figure, seeds
+        and training pairs.
+    """
+    import pandas
+
+    published = TABLES["table_1"]
+    records = [r for r in read_records(profile, results) if not r["overrides"]]
+    rows: dict[str, dict[str, str]] = {}
+    order: dict[str, float] = {}
+    for dataset in ("rotated_mnist", "blocked_mnist"):
+        name = dataset.removesuffix("_mnist")
+        for system in dict.fromkeys(r["system"] for r in records if r["dataset"] == dataset):
+            runs = [r for r in records if (r["dataset"], r["system"]) == (dataset, system)]
+            mean, deviation = mean_and_deviation([r["psnr_db"] for r in runs])
+            spread = "" if deviation is None else f" ± {deviation:.2f}"
+            known = published[dataset].get(system, {}).get("psnr_db", "")
+            rows.setdefault(system, {}).update({
+                f"{name} PSNR (dB)": f"{mean:.2f}{spread}",
+                f"{name} published": str(known),
+                f"{name} seeds": str(len(runs)),
+                f"{name} pairs": f"{runs[0].get('train_pairs', 0):,}",
+            })  # fmt: skip
+            order.setdefault(system, mean)
+    frame = pandas.DataFrame.from_dict(rows, orient="index").fillna("")
+    return frame.loc[sorted(rows, key=order.get)].rename_axis("system")
+
+
 def write_tables(profile: str, results: Path | str | None = None) -> list[Path]:
     """Writes both tables of a profile as CSV and Markdown; returns the Markdown files."""
     folder = Path(results or RESULTS) / profile
@@ -223,6 +266,21 @@ def write_tables(profile: str, results: Path | str | None = None) -> list[Path]:
         write_whole(path, table_markdown(name, profile, results).encode())
         written.append(path)
     return written
+
+
+def few(figures: Mapping[str, Any], *beginnings: str):
+    """The entries whose names begin so, as a small pandas DataFrame; numbers to four digits.
+
+    Args:
+        figures: a record, or what `evaluate` gives.
+        beginnings: of the names to show, in this order.
+    """
+    import pandas
+
+    names = [n for beginning in beginnings for n in figures if n.startswith(beginning)]
+    values = [figures[name] for name in dict.fromkeys(names)]
+    shown = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in values]
+    return pandas.DataFrame({"": shown}, index=list(dict.fromkeys(names)))
 
 
 def compare(record: Mapping[str, Any], psnr_db: Mapping[str, float], tolerance: float) -> str:

@@ -16,7 +16,7 @@ def test_every_variant_resolves_and_has_a_folder_of_its_own(name):
     for variant in ablation.variants:
         run = lga.configure(ablation.dataset, variant.system, "standard",
                             overrides=f"{ablation.budget} {variant.overrides}")  # fmt: skip
-        assert run.settings.train_pairs == 51_200
+        assert run.settings.train_pairs == 25_600
 
 
 def test_a_tiny_ablation_becomes_a_table_and_trains_nothing_twice(tmp_path, monkeypatch, capsys):

@@ -18,7 +18,7 @@ def test_a_finished_run_is_whole(tmp_path):
     names = {p.name for p in path.iterdir()}
     assert names == {"metrics.json", "config.json", "history.csv", "model.safetensors", "pairs.png"}
     config, entry, weights = records.read_run(path)
-    assert entry["psnr_db"] == 20 and config["entry"]["seed"] == 0
+    assert entry["psnr_db"] == 20 and config["settings"]["seed"] == 0
     assert torch.equal(weights["w"], torch.arange(3.0))
 
 

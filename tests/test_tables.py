@@ -71,3 +71,8 @@ def test_tables_begin_with_the_controls_and_say_how_systems_rank(tmp_path):
     rotated, _, brain = text.split("\n## ")[1:]
     assert "published: jin2024 > winter2022 > hwang2023. Here, with" in rotated
     assert "of each row: winter2022 > jin2024." in rotated and "By PSNR" not in brain
+
+
+def test_few_shows_what_begins_so_in_the_order_asked():
+    frame = tables.few({"ssim": 0.91234, "psnr_db": 20.0, "law_a": 1e-9, "seed": 3}, "psnr", "law")
+    assert list(frame.index) == ["psnr_db", "law_a"] and list(frame[""]) == ["20", "1e-09"]

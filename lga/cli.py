@@ -97,7 +97,7 @@ def doctor(as_json: AsJSON = False, data_root: DataRoot = None) -> None:
 @app.command()
 def run(
     dataset: str,
-    system: System = "jin2024",
+    system: System = "lga",
     profile: Profile = "quick",
     seed: int = 0,
     source: SourceOption = Source.auto,
@@ -108,7 +108,7 @@ def run(
     """One run through its notebook: trains, evaluates, records.
 
     Examples: `lga run rotated_mnist --system swarnali2025` ·
-    `lga run rotated_mnist --profile standard --source real --data-root data --set varying=0.5`
+    `lga run rotated_mnist --profile standard --source real --data-root data --set depth=2`
     """
     from lga.notebooks import run_notebook
     from lga.paths import shown
@@ -126,7 +126,7 @@ def run(
 @app.command()
 def train(
     dataset: str,
-    system: System = "jin2024",
+    system: System = "lga",
     profile: Profile = "quick",
     seed: int = 0,
     source: SourceOption = Source.auto,

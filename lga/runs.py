@@ -128,7 +128,7 @@ class Run:
 
 def configure(
     dataset: str,
-    system: str = "jin2024",
+    system: str = "lga",
     profile: str = "quick",
     seed: int = 0,
     source: str = "auto",

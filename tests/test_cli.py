@@ -59,10 +59,10 @@ def test_every_command_has_help_with_an_example(cli, command):
         (["train", "rotated_mnist", "--system", "jin"], "unknown system 'jin'"),
         (["train", "rotated_mnist", "--profile", "fast"], "unknown profile 'fast'"),
         (["train", "rotated_mnist", "--set", "lr=1"], "unknown setting 'lr'"),
-        (["train", "rotated_mnist", "--set", "varying=lots"], "varying must be of type float"),
+        (["train", "rotated_mnist", "--set", "still=lots"], "still must be of type bool"),
         (["train", "rotated_mnist", "--set", "train_pairs=1.5"], "train_pairs must be of type int"),
         (["train", "rotated_mnist", "--set", "batch_size=0"], "batch_size must be at least 1"),
-        (["train", "rotated_mnist", "--set", "varying"], "an override reads key=value"),
+        (["train", "rotated_mnist", "--set", "still"], "an override reads key=value"),
         (["run", "rotated_mnist", "--system", "jin"], "unknown system 'jin'"),
         (["train", "rotated_mnist", "--source", "real", "--data-root", "nowhere"],
          "lga data prepare rotated_mnist --data-root nowhere"),
@@ -89,14 +89,16 @@ def test_results_that_cannot_be_written_are_one_line(cli, tmp_path):
 
 
 def test_train_records_and_evaluate_fills_in(cli, tmp_path):
-    shown = cli("train", "rotated_mnist", "--results", tmp_path, "--seed", 3, "--set",
-                "train_pairs=128", "--set", "validations=1")  # fmt: skip
+    shown = cli("train", "rotated_mnist", "--results", tmp_path, "--seed", 3, "--system", "jin2024",
+                "--set", "train_pairs=128", "--set", "validations=1")  # fmt: skip
     assert shown.status == 0 and "PSNR" in shown.out, shown.err
     run = tmp_path / "quick/rotated_mnist/jin2024/seed-3"
     record = json.loads((run / "metrics.json").read_text())
     assert set(record) <= set(lga.records.RECORD_FIELDS)
     assert {"dataset", "system", "profile", "seed", "source", "psnr_db", "ssim", "ssim_range255",
             "lpips", "lpips_net", "lpips_reason", "test_pairs", "parameters", "train_pairs",
+            "latent_numbers", "optimizer",
+            "compiled", "weights_sha256", "psnr_of_mean_mse_db",
             "train_seconds", "pairs_per_second", "device", "torch", "lga", "commit", "started_at",
             "law_identity", "law_inverse", "law_compatibility", "law_identity_db",
             "mask_fraction"} <= set(record)  # fmt: skip

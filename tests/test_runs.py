@@ -57,15 +57,18 @@ def nothing():
 
 def test_overrides_are_typed_and_recorded():
     text = "varying=0.5 train_pairs=1e5 learning_rate=1e-3 turns=4 fetch_weights=true"
-    run = lga.configure("rotated_mnist", overrides=text)
+    run = lga.configure("rotated_mnist", "jin2024", overrides=text)
     assert run.system_options["varying"] == 0.5 and run.dataset_options["turns"] == 4
     assert run.settings.train_pairs == 100_000 and run.settings.learning_rate == 1e-3
     assert run.settings.fetch_weights is True
     same = {"varying": "0.5", "train_pairs": 1e5, "learning_rate": "1e-3", "turns": "4",
             "fetch_weights": True}  # fmt: skip
-    again = lga.configure("rotated_mnist", overrides=same)
+    again = lga.configure("rotated_mnist", "jin2024", overrides=same)
     assert again.config() == run.config() and again.overrides == run.overrides
-    assert lga.configure("rotated_mnist", overrides="turns=none").dataset_options["turns"] is None
+    assert (
+        lga.configure("rotated_mnist", "jin2024", overrides="turns=none").dataset_options["turns"]
+        is None
+    )
 
 
 def test_what_the_profile_says_anyway_is_no_override():

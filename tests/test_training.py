@@ -252,7 +252,7 @@ def test_a_process_killed_outright_leaves_no_record_and_resumes(tmp_path):
 def test_two_processes_train_together(tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
                "--nproc-per-node", "2", "-m", "lga.cli", "train", "rotated_mnist",
-               "--results", str(tmp_path), "--set", "train_pairs=1280",
+               "--system", "jin2024", "--results", str(tmp_path), "--set", "train_pairs=1280",
                "--set", "validations=2", "--set", "device=cpu"]  # fmt: skip
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     shown = subprocess.run(command, capture_output=True, text=True, env=env)

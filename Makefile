@@ -46,8 +46,8 @@ notebooks: setup ## execute the committed notebooks again and strip what changes
 		"metadata.papermill metadata.widgets metadata.language_info.version cell.metadata.papermill cell.metadata.execution" notebooks/*.ipynb
 
 .PHONY: lock
-lock: setup ## renew requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+lock: setup ## renew requirements.lock (UPGRADE=--upgrade: to the newest versions)
+	$(BIN)/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 --no-header --no-annotate \
 		--no-emit-index-url --all-extras pyproject.toml -o requirements.lock
 
 .PHONY: address

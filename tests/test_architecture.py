@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "profiles": {"lookup"},
     "systems": {"systems", "cameras", "networks", "latents", "losses", "groups", "pairs", "lookup",
                 "metrics", "representations"},
-    "pictures": {"pictures", "cameras", "paths", "splits"},
+    "pictures": {"pictures", "cameras", "groups", "paths", "splits"},
     "datasets": {"datasets", "cameras", "groups", "pairs", "pictures", "lookup", "paths",
                  "splits"},
     "laws": {"metrics", "networks", "systems"},

@@ -5,11 +5,12 @@ worker processes, no image decoding. The few random numbers of a batch come from
 so that a seed means the same pairs on every machine.
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -20,6 +21,9 @@ from lga.groups import Group
 from lga.lookup import check_name
 from lga.pairs import Pairs
 from lga.splits import SPLITS, Split, split_objects
+
+HoldOut = Literal["objects", "images"]
+FEW_OBJECTS = 30
 
 
 class OrbitDataset(ABC):
@@ -65,7 +69,9 @@ class OrbitDataset(ABC):
         """Moves the images to a device; returns the dataset itself."""
 
     @classmethod
-    def from_arrays(cls, images, elements, object_ids, group: Group) -> "OrbitDataset":
+    def from_arrays(
+        cls, images, elements, object_ids, group: Group, split: HoldOut = "objects"
+    ) -> "OrbitDataset":
         """One's own images on orbits of a group (see `StoredOrbits`).
 
         Args:
@@ -73,8 +79,41 @@ class OrbitDataset(ABC):
             elements: (N, d, d); `elements[n]` moves the object from its reference pose to image n.
             object_ids: N labels that say which images share an orbit.
             group: the group that acts.
+            split: what validation and test hold out, "objects" or, with few of them, "images".
         """
-        return StoredOrbits(images, elements, object_ids, group)
+        dataset = StoredOrbits(images, elements, object_ids, group, hold_out=split)
+        few = dataset.size("train")
+        if split == "objects" and few < FEW_OBJECTS:
+            warnings.warn(
+                f"only {few} objects train, from which little is learned about others; "
+                "split='images' holds out images instead",
+                stacklevel=2,
+            )
+        return dataset
+
+    @classmethod
+    def from_folder(
+        cls,
+        folder: Path | str,
+        table: Path | str,
+        group: Group,
+        split: HoldOut = "objects",
+        side: int | None = None,
+    ) -> "OrbitDataset":
+        """One's own pictures, with a table that says what each shows (see `read_pictures`).
+
+        Args:
+            folder: of pictures in any common format.
+            table: a CSV file with the columns `file`, `object` and either `angle_deg` or the
+                group's matrix row by row, `g11`, `g12`, …
+            group: the group that acts.
+            split: as for `from_arrays`.
+            side: pictures are made side × side pixels; by default they keep the size they share.
+        """
+        from lga.pictures.folder import read_pictures
+
+        images, elements, owners = read_pictures(Path(folder), Path(table), group, side)
+        return cls.from_arrays(images, elements, owners, group, split)
 
     @abstractmethod
     def size(self, split: Split) -> int:
@@ -140,10 +179,13 @@ class StoredOrbits(OrbitDataset):
         group: the group that acts.
         splits: the objects' labels of each split; by default a random fifth of the objects is for
             test and one eighth of the rest for validation.
+        hold_out: "objects", as above, or "images": every object trains, and a random fifth of its
+            images is for test and an eighth of the rest for validation; their pairs lead from a
+            training image to one that is held out.
 
     Raises:
-        ValueError: for images outside [0, 1], matrices that are no elements, an object with a
-            single image, or a split without objects.
+        ValueError: for images outside [0, 1], matrices that are no elements, an object with too
+            few images, or a split without objects.
     """
 
     name = "own"
@@ -157,7 +199,9 @@ class StoredOrbits(OrbitDataset):
         object_ids: Sequence,
         group: Group,
         splits: dict[Split, Sequence] | None = None,
+        hold_out: HoldOut = "objects",
     ) -> None:
+        check_name("split", hold_out, ("objects", "images"))
         images = torch.as_tensor(images)
         if images.ndim != 4 or not len(images) == len(elements) == len(object_ids):
             raise ValueError(
@@ -174,9 +218,12 @@ class StoredOrbits(OrbitDataset):
 
         labels, owner = np.unique(np.asarray(object_ids), return_inverse=True)
         counts = np.bincount(owner, minlength=len(labels))
-        if counts.min() < 2:
-            lonely = labels[counts.argmin()]
-            raise ValueError(f"an orbit needs two images; object {lonely!r} has one")
+        fewest = 2 if hold_out == "objects" else 4
+        if counts.min() < fewest:
+            lonely = labels[counts.argmin()].item()
+            raise ValueError(
+                f"an orbit needs {fewest} images; object {lonely!r} has {counts.min()}"
+            )
         self.group = group
         self.elements = group.check(torch.as_tensor(elements, dtype=torch.float32))
         self.images = images
@@ -186,7 +233,19 @@ class StoredOrbits(OrbitDataset):
         self.order = torch.from_numpy(np.argsort(owner, kind="stable"))
         self.count = torch.from_numpy(counts)
         self.first = self.count.cumsum(0) - self.count
-        if splits is None:
+        everyone = torch.arange(len(labels))
+        self.held_out: dict[Split, list[Tensor]] | None = None
+        if hold_out == "images":
+            self.objects = dict.fromkeys(SPLITS, everyone)
+            parts = [split_objects(int(n), test_share=0.2, seed=k) for k, n in enumerate(counts)]
+            self.held_out = {
+                split: [
+                    self.order[first + part[split]]
+                    for first, part in zip(self.first, parts, strict=True)
+                ]
+                for split in SPLITS
+            }
+        elif splits is None:
             self.objects = split_objects(len(labels), test_share=0.2)
         else:
             position = {label: k for k, label in enumerate(labels.tolist())}
@@ -208,16 +267,31 @@ class StoredOrbits(OrbitDataset):
 
     def draw(self, split: Split, objects: Tensor, generator: torch.Generator) -> Pairs:
         owner = self.objects[split][objects]
-        count = self.count[owner]
-        first = (torch.rand(len(owner), generator=generator) * count).long()
-        # A step of 1 … count − 1 around the object's images never returns to the first.
-        step = 1 + (torch.rand(len(owner), generator=generator) * (count - 1)).long()
-        i1, i2 = (
-            self.order[self.first[owner] + place] for place in (first, (first + step) % count)
-        )
+        shares = torch.rand(2, len(owner), generator=generator)
+        if self.held_out is None:
+            first, count = self.first[owner], self.count[owner]
+            here = (shares[0] * count).long()
+            # A step of 1 … count − 1 around the object's images never returns to the first.
+            step = 1 + (shares[1] * (count - 1)).long()
+            i1, i2 = (self.order[first + place] for place in (here, (here + step) % count))
+        else:
+            i1, i2 = self.two_images(split, owner, shares)
         R1, R2 = self.elements[i1], self.elements[i2]
         g = self.group.compose(R2, self.group.inverse(R1))
         return Pairs(self.show(i1), self.show(i2), g.to(self.device))
+
+    def two_images(self, split: Split, owner: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+        """A training image of each object and another one, of the split's."""
+        known, asked = self.held_out["train"], self.held_out[split]
+        first, second = [], []
+        for k, (a, b) in zip(owner.tolist(), shares.T.tolist(), strict=True):
+            here = int(a * len(known[k]))
+            first.append(known[k][here])
+            if split == "train":
+                second.append(known[k][(here + 1 + int(b * (len(known[k]) - 1))) % len(known[k])])
+            else:
+                second.append(asked[k][int(b * len(asked[k]))])
+        return torch.stack(first), torch.stack(second)
 
     def view(self, split: Split, index: int, g: Tensor) -> Tensor | None:
         """The stored image at g from the object's first, if there is one."""

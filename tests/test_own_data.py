@@ -1,0 +1,112 @@
+"""One's own pictures: held-out objects or images, folders with a table, and what may be wrong."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import lga
+from lga.groups import SO2, SO3
+
+
+def arrays(objects=3, per_object=10):
+    n = objects * per_object
+    images = torch.rand(n, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    elements = SO2().sample(n, torch.Generator().manual_seed(1))
+    return images, elements, [k // per_object for k in range(n)], SO2()
+
+
+def test_held_out_images_are_never_trained_on_and_pairs_lead_to_them():
+    images, elements, owner, group = arrays()
+    dataset = lga.OrbitDataset.from_arrays(images, elements, owner, group, split="images")
+    assert [dataset.size(s) for s in ("train", "validation", "test")] == [3, 3, 3]
+
+    def index(x):
+        return int((images - x).abs().flatten(1).amax(1).argmin())
+
+    seen = {}
+    for split in ("train", "validation", "test"):
+        pairs = dataset.pairs(split, 200, torch.Generator().manual_seed(2))
+        firsts = [index(x) for x in pairs.x1]
+        seconds = [index(x) for x in pairs.x2]
+        for i, j, g in zip(firsts, seconds, pairs.g, strict=True):
+            assert i != j and owner[i] == owner[j]
+            torch.testing.assert_close(g @ elements[i], elements[j])
+        seen[split] = set(firsts), set(seconds)
+    trained = seen["train"][0] | seen["train"][1]
+    assert len(trained) == 21  # seven of each object's ten
+    for split, count in (("validation", 3), ("test", 6)):
+        firsts, seconds = seen[split]
+        assert firsts <= trained and not seconds & trained and len(seconds) == count
+
+
+def test_few_objects_are_told_what_to_do():
+    with pytest.warns(UserWarning, match=r"only 7 objects train.*split='images'"):
+        lga.OrbitDataset.from_arrays(*arrays(objects=10))
+    with pytest.raises(ValueError, match="an orbit needs 4 images; object 0 has 3"):
+        lga.OrbitDataset.from_arrays(*arrays(per_object=3), split="images")
+    with pytest.raises(ValueError, match="unknown split 'views'"):
+        lga.OrbitDataset.from_arrays(*arrays(), split="views")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twelve pictures of three objects in two formats, and their table."""
+    lines = ["file,object,angle_deg"]
+    for k in range(12):
+        name = f"p{k}.{'png' if k % 2 else 'bmp'}"
+        Image.fromarray(np.full((20, 30), 20 * k, np.uint8)).save(tmp_path / name)
+        lines.append(f"{name},{'abc'[k // 4]},{30 * (k % 4)}")
+    (tmp_path / "turns.csv").write_text("\n".join(lines))
+    return tmp_path
+
+
+def test_a_folder_with_a_table_is_a_dataset(folder):
+    dataset = lga.OrbitDataset.from_folder(
+        folder, folder / "turns.csv", SO2(), split="images", side=16
+    )
+    assert dataset.image_shape == (1, 16, 16) and len(dataset.images) == 12
+    angles = dataset.group.angle(dataset.elements)
+    expected = torch.tensor([0, 30, 60, 90] * 3) * math.pi / 180
+    torch.testing.assert_close(angles, expected)
+    assert dataset.images[7].unique().tolist() == [140]
+
+
+def test_matrices_stand_row_by_row(folder):
+    g = SO3().sample(12, torch.Generator().manual_seed(0))
+    columns = [f"g{i}{j}" for i in (1, 2, 3) for j in (1, 2, 3)]
+    rows = [",".join(["file", "object", *columns])]
+    for k, matrix in enumerate(g):
+        name = f"p{k}.{'png' if k % 2 else 'bmp'}"
+        rows.append(",".join([name, str(k // 4), *map(str, matrix.flatten().tolist())]))
+    (folder / "turns.csv").write_text("\n".join(rows))
+    dataset = lga.OrbitDataset.from_folder(folder, folder / "turns.csv", SO3(), split="images")
+    torch.testing.assert_close(dataset.elements, g)
+    assert dataset.image_shape == (1, 20, 30)
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda text: text.replace("object", "thing"), "needs a column 'object'"),
+    (lambda text: text.replace("angle_deg", "turn"), "'angle_deg' or g11, g12, g21, g22"),
+    (lambda text: text.replace("p3.png,a,90", "p3.png,a,"), "matrix 3 of 12 is no element"),
+    (lambda text: text.replace("p3.png", "p99.png"), r"p99\.png is missing"),
+    (lambda text: text.replace("p3.png", "turns.csv"), r"turns\.csv is damaged or no picture"),
+    (lambda text: "", "is no CSV file"),
+], ids=["object", "angle", "gap", "missing", "no picture", "empty"])  # fmt: skip
+def test_bad_tables_are_named(folder, change, message):
+    table = folder / "turns.csv"
+    table.write_text(change(table.read_text()))
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        lga.OrbitDataset.from_folder(folder, table, SO2(), split="images")
+
+
+def test_pictures_of_several_sizes_need_a_side(folder):
+    Image.new("RGB", (9, 9)).save(folder / "p1.png")
+    with pytest.raises(ValueError, match="pictures have 2 sizes"):
+        lga.OrbitDataset.from_folder(folder, folder / "turns.csv", SO2(), split="images")
+    dataset = lga.OrbitDataset.from_folder(folder, folder / "turns.csv", SO2(), "images", side=8)
+    assert dataset.image_shape == (3, 8, 8)  # one of them has colours
+    with pytest.raises(FileNotFoundError, match=r"none\.csv is missing"):
+        lga.OrbitDataset.from_folder(folder, folder / "none.csv", SO2())

@@ -35,7 +35,7 @@ from lga.paths import RESULTS, shown
 from lga.profiles import PROFILES, SETTING_NAMES, Settings, profile_values
 from lga.records import RunFolder, add_to_record, read_run, run_folder
 from lga.systems import SYSTEMS, System, build_system, check_serves
-from lga.training import History, fit
+from lga.training import History, fit, precision_for
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ class Run:
             "train_seconds": train_seconds,
             "pairs_per_second": round(train_pairs / train_seconds, 1) if train_seconds else None,
             "device": device_name(dataset.device),
+            "precision": precision_for(self.settings.precision, dataset.device.type),
             "torch": torch.__version__,
             "lga": version("lga"),
             "commit": commit(),

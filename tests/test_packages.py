@@ -28,4 +28,4 @@ def test_the_environment_holds_what_the_project_names():
 def test_the_lock_holds_what_the_project_names_and_no_address():
     text = (ROOT / "requirements.lock").read_text()
     assert wanted() <= names(text.splitlines())
-    assert "http" not in text and "--index" not in text
+    assert "://" not in text and "--index" not in text

@@ -82,8 +82,14 @@ def test_a_resumed_run_ends_with_the_same_numbers(digits, tmp_path, name, kill_a
     assert without_time(history) == without_time(expected)
 
 
-@pytest.mark.parametrize("precision, mixed", [("bf16-mixed", True), ("32-true", False)])
-def test_mixed_precision_reaches_the_loss(digits, monkeypatch, precision, mixed):
+@pytest.mark.parametrize(
+    "precision, able, mixed",
+    [("bf16-mixed", True, True), ("bf16-mixed", False, False), ("32-true", True, False)],
+)
+def test_mixed_precision_reaches_the_loss_where_the_processor_has_it(
+    digits, monkeypatch, precision, able, mixed
+):
+    monkeypatch.setattr("lga.training.computes_in_bf16", lambda: able)
     seen = set()
     loss = lga.SYSTEMS["jin2024"].loss
 

@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -119,7 +120,8 @@ def run(
         "data_root": str(data_root) if data_root else None,
         "results_dir": str(results) if results else None, "overrides": " ".join(overrides),
     }  # fmt: skip
-    folder = run_notebook(configure(dataset, **parameters), parameters)
+    with interruptible():
+        folder = run_notebook(configure(dataset, **parameters), parameters)
     print(f"notebook, record and weights are in {shown(folder)}")
 
 
@@ -144,7 +146,8 @@ def train(
     run = configure(
         dataset, system, profile, seed, source.value, data_root, results, " ".join(overrides)
     )
-    record = execute(run)
+    with interruptible():
+        record = execute(run)
     if record is not None:
         print(f"PSNR {record['psnr_db']:.2f} dB, SSIM {record['ssim']:.3f}")
 
@@ -188,7 +191,8 @@ def reproduce(
         command += ["--resources", f"gpu={torch.cuda.device_count()}"]
     command += ["--config", *(f"{key}={json.dumps(value)}" for key, value in config.items())]
     print(f"{len(cells)} runs, {cores or os.cpu_count()} at a time", flush=True)
-    failed = subprocess.run(command).returncode
+    with interruptible():
+        failed = call(command)
     print_tables(profile, results)
     if failed:
         raise RuntimeError("some runs failed; the same command does them again")
@@ -295,12 +299,32 @@ def prepare(
 
 
 def main() -> None:
-    """The entry point: foreseeable errors become one line."""
+    """The entry point: foreseeable errors and Ctrl-C become one line."""
     try:
         app()
     except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
         print(f"lga: {error}", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends a run or a grid with one line that says how to go on, and status 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("lga: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def call(command: list[str]) -> int:
+    """Runs a command in a session of its own, so that Ctrl-C is ours to pass on; its status."""
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        raise
 
 
 if __name__ == "__main__":

@@ -26,9 +26,8 @@ RECORD_FIELDS = (
     "law_identity", "law_inverse", "law_compatibility",
     "law_identity_db", "law_inverse_db", "law_compatibility_db",
     "latent_inverse_error", "latent_deviation",
-    "optimizer", "compiled", "train_pairs", "train_seconds", "pairs_per_second", "device", "precision",
-    "torch",
-    "lga", "commit", "started_at", "weights_sha256",
+    "optimizer", "compiled", "train_pairs", "train_seconds", "pairs_per_second", "device",
+    "precision", "torch", "lga", "commit", "started_at", "weights_sha256",
 )  # fmt: skip
 
 

@@ -266,3 +266,20 @@ def test_two_processes_train_together(tmp_path):
     record = lga.records.read_json(tmp_path / "quick/rotated_mnist/jin2024/seed-0/metrics.json")
     assert record["train_pairs"] == 1280
     assert shown.stdout.count("PSNR") == 1
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_ends_with_one_line_that_says_how_to_go_on(tmp_path):
+    command = [sys.executable, "-m", "lga.cli", "train", "rotated_mnist", "--results",
+               str(tmp_path), "--system", "jin2024", "--set", "validations=200"]  # fmt: skip
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ
+    )
+    history = tmp_path / "quick/rotated_mnist/jin2024/.seed-0/history.csv"
+    while not history.exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, shown = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert shown.strip() == "lga: stopped; the same command goes on from the last checkpoint"

@@ -58,7 +58,7 @@ ABLATIONS = {
     "ingredients": Ablation(
         "What is each ingredient of lga worth on rotated MNIST?",
         "rotated_mnist",
-        "train_pairs=25600 validations=4 validation_pairs=2000",
+        "train_pairs=25600 validations=4 test_pairs=2000",
         (
             Variant("jin2024", "jin2024"),
             Variant("+ Muon", "jin2024", "optimizer=muon learning_rate=2e-3"),
@@ -72,7 +72,7 @@ ABLATIONS = {
     "still": Ablation(
         "What is it worth on blocked MNIST to tell what stays from what moves?",
         "blocked_mnist",
-        "train_pairs=25600 validations=4 validation_pairs=2000",
+        "train_pairs=25600 validations=4 test_pairs=2000",
         (
             Variant("24 numbers, all move or rest", "lga_matched", "still=0"),
             Variant("20 numbers move, 4 paint a mask", "lga_matched"),

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -105,6 +105,9 @@ def run(
     data_root: DataRoot = None,
     results: Results = None,
     overrides: Overrides = [],  # noqa: B006
+    once: Annotated[
+        bool, typer.Option("--once", help="Wait for who does this run already; do it if none did.")
+    ] = False,
 ) -> None:
     """One run through its notebook: trains, evaluates, records.
 
@@ -120,9 +123,11 @@ def run(
         "data_root": str(data_root) if data_root else None,
         "results_dir": str(results) if results else None, "overrides": " ".join(overrides),
     }  # fmt: skip
-    with interruptible():
-        folder = run_notebook(configure(dataset, **parameters), parameters)
-    print(f"notebook, record and weights are in {shown(folder)}")
+    run = configure(dataset, **parameters)
+    with interruptible(), run.folder.turn() if once else nullcontext():
+        if not (once and run.folder.finished):
+            run_notebook(run, parameters)
+    print(f"notebook, record and weights are in {shown(run.folder.path)}")
 
 
 @app.command()

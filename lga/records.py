@@ -50,6 +50,16 @@ class RunFolder:
     def partial(self) -> Path:
         return self.path.with_name(f".{self.path.name}")
 
+    @property
+    def finished(self) -> bool:
+        """Whether the run is there, with its notebook."""
+        return all((self.path / name).is_file() for name in ("metrics.json", "notebook.ipynb"))
+
+    def turn(self) -> FileLock:
+        """A lock for processes that would do the same run: one works, the others wait."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.path.with_name(f".{self.path.name}.turn"))
+
     def start(self, config: Mapping[str, Any]) -> None:
         """Opens the folder for this process, with the checkpoint of the same configuration if any.
 

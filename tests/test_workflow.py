@@ -36,6 +36,24 @@ def test_a_tiny_grid_ends_with_tables_and_does_nothing_twice(tmp_path):
 
 
 @pytest.mark.slow
+def test_two_grids_at_once_share_the_work_and_both_end_well(tmp_path):
+    command = [
+        sys.executable, "-m", "lga.cli", "reproduce", "--datasets", "rotated_mnist",
+        "--systems", "copy_input", "--seeds", "0,1", "--results", str(tmp_path), "--cores", "1",
+        "--set", "test_pairs=20",
+    ]  # fmt: skip
+    grids = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                         cwd=tmp_path)
+        for _ in range(2)
+    ]  # fmt: skip
+    for grid in grids:
+        shown, _ = grid.communicate(timeout=300)
+        assert grid.returncode == 0, shown
+    assert len(list(tmp_path.glob("quick/rotated_mnist/copy_input/seed-*/notebook.ipynb"))) == 2
+
+
+@pytest.mark.slow
 def test_a_failing_run_fails_the_grid(tmp_path):
     command = [
         sys.executable, "-m", "lga.cli", "reproduce", "--datasets", "rotated_mnist",

@@ -57,15 +57,17 @@ NOTE = """\
 Mean ± standard deviation over seeds, beside the published figures. SSIM is measured with data range
 1; SSIM₂₅₅ repeats it with data range 255 on images in [0, 1], which the published SSIM of hwang2023
 and jin2024 fits and which reads near 1 for almost any copy: compare it only with itself. copy_input
-paints x1 again, mean_image one picture for all: a system must beat both. An empty cell was not run.
+paints x1 again, mean_image one picture for all: a system must beat both; act_on_image turns the
+pixels of x1. Pairs are those that a run was trained on. An empty cell was not run.
 """
 
 
 def table(name: str, profile: str, results: Path | str | None = None):
     """A published table beside the reproduced one: one row per system.
 
-    Columns are `<dataset>_<metric>_published`, `…_mean`, `…_sd` and, for each dataset, its seed
-    count `<dataset>_seeds` and `<dataset>_source`. Runs with overrides are rows of their own.
+    Columns are `<dataset>_<metric>_published`, `…_mean`, `…_sd` and, for each dataset,
+    `<dataset>_seeds`, their count, `<dataset>_train_pairs` and `<dataset>_source`. Runs with
+    overrides are rows of their own.
 
     Returns:
         A pandas DataFrame indexed by system.
@@ -101,6 +103,9 @@ def table(name: str, profile: str, results: Path | str | None = None):
                 row[f"{dataset}_{metric}_mean"] = mean
                 row[f"{dataset}_{metric}_sd"] = deviation
             row[f"{dataset}_seeds"] = len(runs)
+            row[f"{dataset}_train_pairs"] = max(
+                (r.get("train_pairs") or 0 for r in runs), default=0
+            )
             row[f"{dataset}_source"] = "; ".join(sorted({r["source"] for r in runs}))
         rows[label] = row
     return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("system")
@@ -146,7 +151,8 @@ def dataset_block(frame, name: str, dataset: str) -> str:
                 published = row[f"{dataset}_{metric}_published"]
                 cells.append("" if missing(published) else f"{published:.{DECIMALS[metric]}f}")
         if any(cells[1:]):
-            rows.append([*cells, row[f"{dataset}_seeds"] or ""])
+            pairs = int(row[f"{dataset}_train_pairs"])
+            rows.append([*cells, f"{pairs:,}" if pairs else "", row[f"{dataset}_seeds"] or ""])
             notes += [f"({mark}) {changes.replace(')', '')}"] if changes else []
             if system in TABLES[name][dataset] and not missing(row[f"{dataset}_psnr_db_mean"]):
                 reached[cells[0]] = row[f"{dataset}_psnr_db_mean"]
@@ -156,7 +162,7 @@ def dataset_block(frame, name: str, dataset: str) -> str:
         notes.append(
             "By PSNR, published: {}. Here, with the settings of each row: {}.".format(*orders)
         )
-    return "\n\n".join([title, markdown([*header, "seeds"], rows), *notes])
+    return "\n\n".join([title, markdown([*header, "pairs", "seeds"], rows), *notes])
 
 
 def missing(value: float | None) -> bool:

@@ -8,7 +8,7 @@ from lga import tables
 def test_tables_give_mean_deviation_seeds_and_source_beside_the_published(tmp_path):
     for seed, value in enumerate((20.0, 21.0, 22.0)):
         publish(tmp_path, record(seed=seed, psnr_db=value))
-    publish(tmp_path, record("swarnali2025", psnr_db=19.0))
+    publish(tmp_path, record("swarnali2025", psnr_db=19.0, train_pairs=6400))
     frame = tables.table("table_1", "quick", tmp_path)
     row = frame.loc["jin2024"]
     assert row["rotated_mnist_psnr_db_mean"] == 21 and row["rotated_mnist_psnr_db_sd"] == 1
@@ -19,8 +19,8 @@ def test_tables_give_mean_deviation_seeds_and_source_beside_the_published(tmp_pa
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
     assert "## rotated_mnist: MNIST" in text
     assert ["jin2024", "21.00 ± 1.00", "26.07", "0.900 ± 0.000", "1.000",
-            "0.990 ± 0.000", "3"] in cells  # fmt: skip
-    assert ["swarnali2025", "19.00", "", "0.900", "", "0.990", "1"] in cells
+            "0.990 ± 0.000", "", "3"] in cells  # fmt: skip
+    assert ["swarnali2025", "19.00", "", "0.900", "", "0.990", "6,400", "1"] in cells
     assert "## blocked_mnist: not run" in text and "data range\n1" in text
     paths = tables.write_tables("quick", tmp_path)
     assert [p.name for p in paths] == ["table_1.md", "table_2.md"]

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 import lga
 
-FRAMES, SCALE, GAP, CAPTION_PX = 36, 4, 10, 18
+FRAMES, SCALE, GAP, CAPTION_PX = 30, 3, 10, 18
 ROWS = {"the truth": None, "jin2024": "jin2024", "lga": "lga"}
 
 
@@ -29,7 +29,7 @@ def frames(data_root: str | None) -> list[Image.Image]:
         every = g.expand(len(x), -1, -1)
         truth = torch.cat([dataset.view("test", k, g[None]) for k in objects])
         painted = {row: system.transform(x, every) for row, system in systems.items()}
-        made.append(sheet({"the truth": truth, **painted}))
+        made.append(sheet({"the truth": truth, **painted}).quantize(24))
     return made
 
 

@@ -22,6 +22,7 @@ from lga.systems import LatentSystem, System
 
 SIDE_PX = 168
 CAPTION_PX = 20
+GAP_PX = 8
 INK, QUIET, ACCENT = (34, 34, 34), (160, 160, 160), (184, 68, 47)
 AXES = {"vertical": (0.0, 1.0, 0.0), "sideways": (1.0, 0.0, 0.0), "line of sight": (0.0, 0.0, 1.0)}
 
@@ -66,7 +67,7 @@ class Explorer(widgets.VBox):
         truth = self.dataset.view(split, index, g)
         panels: dict[str, Tensor | np.ndarray] = {"x": x[0]}
         if truth is not None:
-            panels["g·x, the truth"] = truth[0]
+            panels["g x, the truth"] = truth[0]
         for name, system in self.systems.items():
             panels[name] = system.transform(x, g)[0].clamp(0, 1)
         for name, system in self.systems.items():
@@ -163,20 +164,31 @@ def latent_plot(before: Tensor, after: Tensor, system: LatentSystem) -> np.ndarr
 
 
 def png(panels: dict[str, Tensor | np.ndarray]) -> bytes:
-    """Panels side by side under their captions."""
-    gap = 8
-    width = len(panels) * (SIDE_PX + gap) - gap
-    canvas = Image.new("RGB", (width, SIDE_PX + CAPTION_PX), "white")
+    """Panels under their captions: pictures in the first row, plots of latents in the second."""
+    rows = [
+        {k: v for k, v in panels.items() if isinstance(v, Tensor) == pictures}
+        for pictures in (True, False)
+    ]
+    step, height = SIDE_PX + GAP_PX, SIDE_PX + CAPTION_PX
+    rows = [row for row in rows if row]
+    width = max(map(len, rows)) * step - GAP_PX
+    canvas = Image.new("RGB", (width, len(rows) * height), "white")
     draw = ImageDraw.Draw(canvas)
-    for k, (caption, panel) in enumerate(panels.items()):
-        left = k * (SIDE_PX + gap)
-        draw.text((left + 2, 4), caption, fill=INK)
-        if isinstance(panel, Tensor):
-            shown = (panel.expand(3, -1, -1) * 255).round().byte().permute(1, 2, 0).numpy()
-            picture = Image.fromarray(shown).resize((SIDE_PX, SIDE_PX), Image.Resampling.NEAREST)
-        else:
-            picture = Image.fromarray(panel)
-        canvas.paste(picture, (left, CAPTION_PX))
+    for line, row in enumerate(rows):
+        # Plots stand under the last pictures, those of their systems.
+        shift = width - (len(row) * step - GAP_PX)
+        for column, (caption, panel) in enumerate(row.items()):
+            left, top = shift + column * step, line * height
+            draw.text((left + 2, top + 4), caption, fill=INK)
+            canvas.paste(as_picture(panel), (left, top + CAPTION_PX))
     buffer = io.BytesIO()
     canvas.save(buffer, format="png", compress_level=1)
     return buffer.getvalue()
+
+
+def as_picture(panel: Tensor | np.ndarray) -> Image.Image:
+    """An image (C, H, W) in [0, 1], or RGB pixels, as a square picture."""
+    if isinstance(panel, np.ndarray):
+        return Image.fromarray(panel)
+    shown = (panel.expand(3, -1, -1) * 255).round().byte().permute(1, 2, 0).numpy()
+    return Image.fromarray(shown).resize((SIDE_PX, SIDE_PX), Image.Resampling.NEAREST)

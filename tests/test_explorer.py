@@ -22,8 +22,9 @@ def test_moving_the_slider_paints_what_transform_paints():
     x = shown.dataset.view("test", 5, SO2().identity(1))
     with torch.no_grad():
         painted = shown.systems["jin2024"].transform(x, shown.g).clamp(0, 1)[0, 0]
-    left = 2 * (explorer.SIDE_PX + 8)  # x, the truth, then jin2024
-    panel = picture[explorer.CAPTION_PX :, left : left + explorer.SIDE_PX, 0]
+    left = 2 * (explorer.SIDE_PX + explorer.GAP_PX)  # x, the truth, then jin2024
+    rows = slice(explorer.CAPTION_PX, explorer.CAPTION_PX + explorer.SIDE_PX)
+    panel = picture[rows, left : left + explorer.SIDE_PX, 0]
     scale = explorer.SIDE_PX // 28
     np.testing.assert_allclose(panel[::scale, ::scale] / 255, painted.numpy(), atol=0.003)
 

@@ -173,7 +173,7 @@ RULES = (
     Rule({"batch_size": 8}, dataset="brain_mri", system="lga"),
     Rule({"train_pairs": 12_800}, profile="quick", dataset=MNISTS, system="lga"),
     Rule({"train_pairs": 1_000}, profile="quick", dataset="brain_mri", system="lga"),
-    Rule({"width": 64}, profile="quick", dataset=RENDERED, system="lga"),
+    Rule({"width": 64, "train_pairs": 2_400}, profile="quick", dataset=RENDERED, system="lga"),
     Rule({"still": False}, dataset="rotated_mnist", system="lga"),
     Rule({"still": 4}, dataset="blocked_mnist", system="lga_matched"),
     # jin2024, section 6.1: the latent-inverse term is used on rotated MNIST only.

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, WITHOUT_WEIGHTS
 
 import lga
 from lga.catalogue import grid, refusals
@@ -41,7 +41,7 @@ def test_the_paper_profile_takes_its_first_steps(cell, tmp_path, monkeypatch):
     with pytest.warns() if run.system_options.get("perceptual_weight") else nothing():
         record = lga.execute(run)
     assert record["profile"] == "paper" and record["train_pairs"] == (
-        0 if cell[1] == "copy_input" else 4
+        0 if cell[1] in WITHOUT_WEIGHTS else 4
     )
     if cell == ("nmr", "jin2024"):
         assert record["perceptual_loss"] == "left out: not downloaded in tests"

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import WITHOUT_WEIGHTS
 
 import lga
 from lga.catalogue import refusals
@@ -77,7 +78,9 @@ def test_rendered_network_has_the_published_widths_and_an_attention_skip():
 CELLS = [(s, d) for s in lga.SYSTEMS for d in lga.DATASETS if d not in refusals(s)]
 
 
-LEARNING = [*(cell for cell in CELLS if cell[0] != "copy_input"), ("swarnali2025", "quarter turns")]
+LEARNING = [
+    *(cell for cell in CELLS if cell[0] not in WITHOUT_WEIGHTS), ("swarnali2025", "quarter turns")
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("cell", LEARNING, ids="-".join)
@@ -89,8 +92,13 @@ def test_loss_falls_on_one_batch(cell):
         changes = SMALL.get(dataset_name, {})
     dataset = lga.load_dataset(dataset_name, "stand-in", **changes)
     values = lga.configure(dataset_name, name).system_options
+    if "loss_form" in values:
+        values = values | {
+            "loss_form": "mse"
+        }  # logarithms are negative: no share of them says much
     system = lga.build_system(name, dataset, **values)
-    batch = dataset.pairs("train", 8, torch.Generator().manual_seed(0))
+    few = 2 if dataset.image_shape[1] > 64 else 8
+    batch = dataset.pairs("train", few, torch.Generator().manual_seed(0))
     lr = 0.03 if name == "mean_image" else 2e-3  # pixels have far to go
     optimizer = torch.optim.Adam(system.parameters(), lr=lr)
     losses = []

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from conftest import WITHOUT_WEIGHTS
 
 import lga
 from lga.catalogue import refusals
@@ -49,7 +50,9 @@ class Noisy(lga.SYSTEMS["jin2024"]):
         return super().loss(noisy)
 
 
-LEARNING = [s for s in lga.SYSTEMS if s != "copy_input" and "rotated_mnist" not in refusals(s)]
+LEARNING = [
+    s for s in lga.SYSTEMS if s not in WITHOUT_WEIGHTS and "rotated_mnist" not in refusals(s)
+]
 
 
 @pytest.mark.parametrize("kill_at", [3, 8, 13])

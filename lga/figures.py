@@ -24,7 +24,7 @@ class Chart(Figure):
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
-        self.savefig(buffer, format="png", dpi=80)
+        self.savefig(buffer, format="png", dpi=66)
         return buffer.getvalue()
 
 
@@ -33,7 +33,7 @@ class ImageGrid(Figure):
 
     def _repr_jpeg_(self) -> bytes:
         buffer = io.BytesIO()
-        self.savefig(buffer, format="jpeg", dpi=60, pil_kwargs={"quality": 78})
+        self.savefig(buffer, format="jpeg", dpi=60, pil_kwargs={"quality": 70})
         return buffer.getvalue()
 
 
@@ -116,7 +116,7 @@ def orbits(systems: Mapping[str, System], x: Tensor, path: Tensor) -> ImageGrid:
 
 @torch.no_grad()
 def layers(system: LatentSystem, batch: Pairs) -> ImageGrid:
-    """What stays and what moves: x1, x2, the painted x̂2, the mask a, B and F of `Layers`.
+    """What stays and what moves: x1, x2, the painted x̂2, a ⊙ B and F of `Layers`.
 
     Args:
         system: whose network has `layers`.
@@ -125,9 +125,8 @@ def layers(system: LatentSystem, batch: Pairs) -> ImageGrid:
     batch = batch.to(device_of(system))
     moved = system.act(system.element(batch), system.encode(batch.x1))
     parts = system.network.layers(moved)
-    alpha = parts.alpha.expand_as(parts.still)
-    rows = [batch.x1, batch.x2, parts.composed(), alpha, alpha * parts.still, parts.moved]
-    labels = ["x₁", "x₂ = g·x₁", "x̂₂", "a, what stays", "a·B", "F(g·z)"]
+    rows = [batch.x1, batch.x2, parts.composed(), parts.alpha * parts.still, parts.moved]
+    labels = ["x₁", "x₂ = g·x₁", "x̂₂", "a·B, what stays", "F(g·z)"]
     return image_grid(rows, labels)
 
 
@@ -198,7 +197,7 @@ def ablation(frame, title: str, published_db: float | None = None) -> Chart:
     places = np.arange(len(frame))
     axis.barh(places, frame["psnr_db_mean"], xerr=frame["psnr_db_sd"], color=QUIET, height=0.62)
     for place, value in zip(places, frame["psnr_db_mean"], strict=True):
-        axis.text(value + 0.3, place, f"{value:.1f}", va="center", fontsize=9, color=INK)
+        axis.text(0.4, place, f"{value:.1f} dB", va="center", fontsize=9, color="white")
     if published_db is not None:
         axis.axvline(published_db, color=ACCENT, linewidth=1.4)
         axis.text(

@@ -1,64 +1,48 @@
-"""How long `lga_matched` takes to the published PSNR on the digits, on one core of this machine.
+"""Seconds and pairs until a run's validation PSNR first reached its dataset's published figure.
 
-MNIST must be in `data/` (or `LGA_DATA`). The budget is what the published figure asks for, not the
-standard profile's. `python benchmarks/time_to_published.py` or `lga bench`.
+Read off the committed records, not measured anew: a run's device stands beside its figures, and
+runs of one machine may have shared it. Runs with overrides are left out. `lga bench` prints it;
+`python benchmarks/time_to_published.py` writes it beside this file.
 """
 
-import contextlib
-import io
-import os
+import json
 from pathlib import Path
 
-import torch
-
-import lga
-from lga.paths import DATA
-from lga.runs import device_name
+from lga.paths import RESULTS
+from lga.profiles import PROFILES
+from lga.records import read_history, read_record, write_whole
 from lga.tables import TABLES
 
-BUDGETS = {"rotated_mnist": 102_400, "blocked_mnist": 153_600}
-VALIDATIONS = 20
+# The paper's own figure, which all systems are held against.
+PUBLISHED_DB = {
+    dataset: cells["jin2024"]["psnr_db"]
+    for published in TABLES.values()
+    for dataset, cells in published.items()
+}
 
 
-def measure() -> dict[str, dict]:
-    """Seconds and pairs until the validation PSNR first reaches the published figure."""
-    root = Path(os.environ.get("LGA_DATA", DATA))
-    measured: dict[str, dict] = {}
-    for name, budget in BUDGETS.items():
-        published_db = TABLES["table_1"][name]["jin2024"]["psnr_db"]
-        if not lga.DATASETS[name].has_real(root):
-            measured[name] = {"reason": f"no MNIST in {root}"}
-            continue
-        run = lga.configure(
-            name, "lga_matched", "standard", source="real", data_root=root,
-            overrides={"train_pairs": budget, "validations": VALIDATIONS},
-        )  # fmt: skip
-        dataset = run.load_dataset()
-        system = lga.build_system("lga_matched", dataset, **run.system_options)
-        with contextlib.redirect_stdout(io.StringIO()):
-            history = lga.fit(system, dataset, run.settings)
-        reached = [row for row in history if row["validation_psnr_db"] >= published_db]
-        measured[name] = {
-            "system": "lga_matched", "published_db": published_db,
-            "seconds": round(reached[0]["seconds"], 1) if reached else None,
-            "pairs": reached[0]["pairs"] if reached else None,
-            "end_db": round(history[-1]["validation_psnr_db"], 2), "budget_pairs": budget,
-            "machine": f"{processor()}, {device_name(torch.device('cpu'))}",
-        }  # fmt: skip
+def measure() -> dict[str, list[dict]]:
+    """By profile, dataset and system: seed, seconds, pairs, the best validation and the device."""
+    measured: dict[str, list[dict]] = {}
+    for profile in PROFILES:
+        for path in sorted((RESULTS / profile).glob("*/*/seed-*/metrics.json")):
+            record, history = read_record(path), read_history(path.with_name("history.csv"))
+            if record["overrides"] or len(history) < 2 or "stand-in" in record["source"]:
+                continue
+            published_db = PUBLISHED_DB[record["dataset"]]
+            reached = [row for row in history if row["validation_psnr_db"] >= published_db]
+            first = reached[0] if reached else {}
+            name = f"{profile} {record['dataset']} {record['system']}"
+            measured.setdefault(name, []).append({
+                "seed": record["seed"], "published_db": published_db,
+                "seconds": first.get("seconds"), "pairs": first.get("pairs"),
+                "best_validation_db": max(row["validation_psnr_db"] for row in history),
+                "source": record["source"], "device": record.get("device"),
+            })  # fmt: skip
     return measured
 
 
-def processor() -> str:
-    """The processor's name."""
-    import platform
-
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    named = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor()
-
-
 if __name__ == "__main__":
-    import json
-
-    print(json.dumps(measure(), indent=2))
+    text = json.dumps(measure(), indent=2) + "\n"
+    write_whole(Path(__file__).with_suffix(".json"), text.encode())
+    print(text)

@@ -230,7 +230,9 @@ def pack_public(data_root: Path) -> None:
                 lists = sorted(n for n in members if n.endswith(".lst") and "/softras_" in n)
                 pack_listing(data_root, lists, lambda n: packed.read(members[n]), str(archive))
         except (zipfile.BadZipFile, zlib.error, UnicodeDecodeError) as error:
-            raise ValueError(f"{archive} is damaged or no zip ({error}); fetch it again") from error
+            raise ValueError(
+                f"{archive} is truncated, damaged or no zip ({error}); fetch it again"
+            ) from error
     else:
         raise FileNotFoundError(f"{archive} is missing; {NMR.how_to_prepare(data_root)}")
 

@@ -52,7 +52,8 @@ def read_npz(path: Path, mend: str, **expected: str) -> dict[str, np.ndarray]:
             fits = fits and length == known
         if not fits:
             found = f"{array.dtype} {array.shape}"
-            raise ValueError(f"{path}: {name} is {found}; expected {wanted}; {mend}")
+            lengths_wanted = f" ({', '.join(shape).upper()})" if shape else ""
+            raise ValueError(f"{path}: {name} is {found}; expected {kind}{lengths_wanted}; {mend}")
     return arrays
 
 

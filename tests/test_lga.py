@@ -181,3 +181,10 @@ def test_latent_laws_hold_to_rounding(blocked, name):
 def test_multiplicities_that_are_no_numbers_are_refused():
     with pytest.raises(ValueError, match="whole numbers with commas, got '4,x'"):
         lga.SYSTEMS["lga_generic"]((1, 28, 28), SO2(), multiplicities="4,x")
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 30), (1, 27, 27), (1, 128, 128)], ids=str)
+def test_pictures_that_have_no_harmonics_are_refused(shape):
+    for name in ("lga", "lga_matched"):
+        with pytest.raises(ValueError, match="square pictures with even sides up to 64"):
+            lga.SYSTEMS[name](shape, SO2())

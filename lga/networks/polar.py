@@ -40,6 +40,20 @@ class DiscHarmonics(nn.Module):
         self.register_buffer("analysis", analysis, persistent=False)
 
 
+LARGEST_SIDE = 64
+
+
+def square_side(image_shape: tuple[int, int, int]) -> int:
+    """The side of square pictures; raises ValueError for others, odd ones and large ones."""
+    _, side, other = image_shape
+    if side != other or side % 2 or side > LARGEST_SIDE:
+        raise ValueError(
+            f"disc harmonics are for square pictures with even sides up to {LARGEST_SIDE} pixels, "
+            f"got {side}×{other}"
+        )
+    return side
+
+
 @functools.cache
 def disc_harmonics(side: int, band: float) -> tuple[tuple[int, ...], Tensor, Tensor]:
     """Multiplicities, synthesis (coefficients, pixels) and analysis (pixels, coefficients)."""
@@ -224,7 +238,7 @@ class PolarAutoencoder(Autoencoder):
         band: float = 0.9,
     ) -> None:
         super().__init__()
-        self.channels, self.side, _ = image_shape
+        self.channels, self.side = image_shape[0], square_side(image_shape)
         self.channels_in = channels_in or self.channels
         self.multiplicities = tuple(multiplicities)
         stack = FrequencyStack(self.multiplicities)
@@ -330,7 +344,7 @@ class HarmonicAutoencoder(Autoencoder):
         band: float = 1.0,
     ) -> None:
         super().__init__()
-        self.channels, self.side, _ = image_shape
+        self.channels, self.side = image_shape[0], square_side(image_shape)
         self.harmonics = DiscHarmonics(self.side, band)
         self.multiplicities = tuple(self.channels * m for m in self.harmonics.multiplicities)
         self.latent_shape = (self.channels * len(self.harmonics.synthesis),)

@@ -67,3 +67,46 @@ def test_figures_take_their_batch_to_where_the_system_is(digits):
     with pytest.raises((RuntimeError, NotImplementedError)):
         figures.pairs(system, batch)  # nothing on "meta" can be drawn
     assert seen == {"meta"}
+
+
+def test_orbits_of_systems_have_a_row_each(digits):
+    systems = {name: lga.build_system(name, digits) for name in ("jin2024", "copy_input")}
+    x = next(digits.fixed_pairs("test", 1)).x1[0]
+    figure = figures.orbits(systems, x, digits.group.path(4))
+    labels = [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()]
+    assert labels == ["jin2024", "copy_input"] and len(figure.axes) == 10
+    copied = figure.axes[-1].images[0].get_array()
+    assert abs(copied - x[0].numpy()).max() < 1e-6
+
+
+def test_layers_show_what_stays_under_what_moves():
+    dataset = lga.load_dataset("blocked_mnist", "stand-in")
+    system = lga.load("blocked_mnist/lga")
+    batch = next(dataset.fixed_pairs("test", 3))
+    figure = figures.layers(system, batch)
+    assert len(figure.axes) == 15 and is_jpeg(figure)
+    # The committed weights find the square: what stays is white where both pictures are.
+    stays = torch.stack([torch.tensor(axis.images[0].get_array()) for axis in figure.axes[9:12]])
+    square = (batch.x1 * batch.x2 > 0.999).float()
+    whole = torch.nn.functional.avg_pool2d(square, 7, 1).flatten(1).amax(1) > 0.99
+    assert whole.any() and (stays[whole].flatten(1).sum(1) > 40).all()
+
+
+def test_ablations_leave_out_what_was_not_run():
+    import pandas
+
+    frame = pandas.DataFrame({"variant": ["a", "b", "c"], "psnr_db_mean": [12.0, None, 20.0],
+                              "psnr_db_sd": [0.5, None, None]})  # fmt: skip
+    (axis,) = figures.ablation(frame, "what", published_db=18.0).axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["c", "a"]
+    assert len(axis.patches) == 2
+
+
+def test_seeds_of_a_system_share_a_colour_against_time():
+    rows = [row | {"seconds": row["pairs"] / 10} for row in HISTORY]
+    worse = [*rows, rows[-1] | {"pairs": 300, "seconds": 30.0, "validation_psnr_db": 3.0}]
+    chart = figures.against_time({"a, seed-0": rows, "a, seed-1": worse, "b, seed-0": rows}, 11.0)
+    curves = [line for line in chart.axes[0].lines if len(line.get_xdata()) > 1][:3]
+    assert curves[0].get_color() == curves[1].get_color() != curves[2].get_color()
+    assert list(curves[1].get_ydata()) == [11.0, 12.0, 12.0]  # the best so far
+    assert is_png(chart)

@@ -283,10 +283,10 @@ def few(figures: Mapping[str, Any], *beginnings: str):
     """
     import pandas
 
-    names = [n for beginning in beginnings for n in figures if n.startswith(beginning)]
-    values = [figures[name] for name in dict.fromkeys(names)]
-    shown = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in values]
-    return pandas.DataFrame({"": shown}, index=list(dict.fromkeys(names)))
+    begun = (n for beginning in beginnings for n in figures if n.startswith(beginning))
+    chosen = {name: figures[name] for name in begun}
+    shown = {n: f"{v:.4g}" if isinstance(v, float) else str(v) for n, v in chosen.items()}
+    return pandas.DataFrame({"": shown})
 
 
 def compare(record: Mapping[str, Any], psnr_db: Mapping[str, float], tolerance: float) -> str:

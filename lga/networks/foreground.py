@@ -1,5 +1,7 @@
 """Networks for colour pictures of an object that moves before something that stays."""
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -195,9 +197,10 @@ def surroundings(x: Tensor, keep: Tensor) -> Tensor:
     return F.interpolate(filled, scale_factor=4, mode="bilinear", align_corners=False)
 
 
+@functools.cache
 def gaussian_blur(side: int, width: float) -> Tensor:
     """The matrix (side, side) that blurs a row by a Gaussian, without normalisation at the rim."""
-    place = torch.arange(side)
+    place = torch.arange(side, device="cpu")
     return torch.exp(-((place[:, None] - place) ** 2) / (2 * width**2)) / width
 
 

@@ -239,26 +239,24 @@ class PolarAutoencoder(Autoencoder):
     ) -> None:
         super().__init__()
         self.channels, self.side = image_shape[0], square_side(image_shape)
-        self.channels_in = channels_in or self.channels
         self.multiplicities = tuple(multiplicities)
         stack = FrequencyStack(self.multiplicities)
         self.latent_shape = (len(stack.places),)
-        harmonics = DiscHarmonics(self.side, band)
-        highest = min(len(harmonics.multiplicities), max(angles) // 2)
-        picture = FrequencyStack(harmonics.multiplicities[:highest])
+        counts, synthesis, analysis = disc_harmonics(self.side, band)
+        highest = min(len(counts), max(angles) // 2)
+        picture = FrequencyStack(counts[:highest])
         self.picture, self.latent = picture, stack
         inside = len(picture.places)
+        self.register_buffer("analysis", picture.spread(analysis[:, :inside]), persistent=False)
         self.register_buffer(
-            "analysis", picture.spread(harmonics.analysis[:, :inside]), persistent=False
-        )
-        self.register_buffer(
-            "synthesis", picture.spread(harmonics.synthesis[:inside].mT).mT, persistent=False
+            "synthesis", picture.spread(synthesis[:inside].mT).mT, persistent=False
         )
         low = stack.frequencies
         seen, painted = (min(highest, T // 2) for T in angles)
         wide_in, wide_out = 2 * width // 3, width
         self.lift = FrequencyLinear(
-            tuple(self.channels_in * m for m in picture.multiplicities[:seen]), (wide_in,) * seen
+            tuple((channels_in or self.channels) * m for m in picture.multiplicities[:seen]),
+            (wide_in,) * seen,
         )
         self.circle_in = Circle(angles[0], seen)
         self.blocks_in = nn.Sequential(*(CircleBlock(wide_in) for _ in range(depth // 2)))

@@ -6,6 +6,7 @@ PSNR and SSIM per image and then averaged.
 
 import math
 import statistics
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,13 +39,12 @@ def evaluate(
 
     Returns:
         psnr_db, psnr_of_mean_mse_db (the papers do not say which of the two they mean), ssim,
-        ssim_range255, lpips (None with lpips_reason), test_pairs, the group-law report, and
-        mask_fraction where there is a mask.
+        ssim_range255, lpips (None with lpips_reason), test_pairs, the group-law report, what
+        the system's `diagnose` adds, and mask_fraction where there is a mask.
     """
     system.to(dataset.device).eval()
     reason = lpips_reason(dataset, settings.fetch_weights)
-    metrics = ("psnr_db", "mse", "ssim", "ssim_range255", "lpips")
-    scores: dict[str, list[torch.Tensor]] = {metric: [] for metric in metrics}
+    scores: dict[str, list[torch.Tensor]] = defaultdict(list)
     for pairs in in_parts(dataset, settings.test_pairs):
         painted = system.predict(pairs).clamp(0, 1)
         scores["psnr_db"].append(psnr_db(painted, pairs.x2).clamp(max=PSNR_CEILING_DB))
@@ -54,8 +54,10 @@ def evaluate(
         scores["ssim_range255"].append(ssim(*pair, data_range=255))
         if reason is None:
             scores["lpips"].append(lpips(painted, pairs.x2))
+        for name, values in system.diagnose(pairs).items():
+            scores[name].append(values)
     figures: dict[str, Any] = {
-        name: float(torch.cat(values).double().mean()) for name, values in scores.items() if values
+        name: float(torch.cat(values).double().mean()) for name, values in scores.items()
     }
     mean_mse_db = -10 * math.log10(max(figures.pop("mse"), 10 ** (-PSNR_CEILING_DB / 10)))
     figures["psnr_of_mean_mse_db"] = mean_mse_db

@@ -44,8 +44,8 @@ class LearnedMask(nn.Module):
         units: how many latent units decide; one logit α each.
         threshold: τ.
         initial_logit: mean of the initial logits. Not stated in the paper.
-        initial_spread: their standard deviation. With mean 0 and τ = 0.5, half the units start on
-            each side.
+        initial_spread: their standard deviation, as in the public script. With mean 0 and τ = 0.5,
+            half the units start on each side.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class LearnedMask(nn.Module):
         units: int,
         threshold: float = 0.5,
         initial_logit: float = 0.0,
-        initial_spread: float = 0.01,
+        initial_spread: float = 0.1,
     ) -> None:
         super().__init__()
         if not 0 < threshold < 1:

@@ -1,7 +1,7 @@
 """What a dataset hands to a system: a batch of pairs on common orbits."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ class Pairs:
         x3, x4: another object at the points of its orbit where x1 and x2 are on theirs, so that
             x4 = g·x3: the demonstration for a system that cannot be told g. None where the dataset
             gives none.
+        views: how many pairs in a row share their x1: several second images of one first.
     """
 
     x1: Tensor
@@ -25,20 +26,21 @@ class Pairs:
     g: Tensor
     x3: Tensor | None = None
     x4: Tensor | None = None
+    views: int = 1
 
     def split(self, size: int) -> Iterator["Pairs"]:
         """The same pairs in order, at most `size` at a time."""
         for start in range(0, len(self), size):
-            yield self._each(lambda tensor, start=start: tensor[start : start + size])
+            part = self._each(lambda tensor, start=start: tensor[start : start + size])
+            yield replace(part, views=1)
 
     def to(self, device: torch.device | str) -> "Pairs":
         """The same pairs on a device."""
         return self._each(lambda tensor: tensor.to(device))
 
     def _each(self, change) -> "Pairs":
-        return Pairs(
-            *(None if tensor is None else change(tensor) for tensor in vars(self).values())
-        )
+        tensors = {name: value for name, value in vars(self).items() if torch.is_tensor(value)}
+        return replace(self, **{name: change(tensor) for name, tensor in tensors.items()})
 
     def __len__(self) -> int:
         return len(self.x1)

@@ -26,6 +26,7 @@ RECORD_FIELDS = (
     "law_identity", "law_inverse", "law_compatibility",
     "law_identity_db", "law_inverse_db", "law_compatibility_db",
     "latent_inverse_error", "latent_deviation",
+    "demonstration_cosine", "psnr_own_element_db", "attended_distance_px", "psnr_other_skip_db",
     "optimizer", "compiled", "train_pairs", "train_seconds", "pairs_per_second", "device",
     "precision", "torch", "lga", "commit", "started_at", "weights_sha256",
 )  # fmt: skip
@@ -34,8 +35,9 @@ RECORD_FIELDS = (
 NUMBERS = (
     "psnr_of_mean_mse_db", "ssim", "ssim_range255", "lpips", "mask_fraction", "law_identity",
     "law_inverse", "law_compatibility", "law_identity_db", "law_inverse_db",
-    "law_compatibility_db", "latent_inverse_error", "latent_deviation", "train_pairs",
-    "train_seconds",
+    "law_compatibility_db", "latent_inverse_error", "latent_deviation",
+    "demonstration_cosine", "psnr_own_element_db", "attended_distance_px", "psnr_other_skip_db",
+    "train_pairs", "train_seconds",
 )  # fmt: skip
 
 

@@ -72,6 +72,10 @@ def fit(
     model, *steppers = fabric.setup(system, *optimizers)
     model.mark_forward_method("loss")
     batch_size = max(1, settings.batch_size // fabric.world_size)
+    if batch_size % system.views:
+        raise ValueError(
+            f"{system.views} pairs in a row share their x1: a batch of {batch_size} does not divide"
+        )
 
     fabric.barrier()  # the first process may have cleared a stale checkpoint
     history: History = []
@@ -94,7 +98,7 @@ def fit(
         for step in range(done, settings.steps):
             generator = generator_for(settings.seed, step, fabric.global_rank)
             torch.manual_seed(generator.initial_seed())
-            pairs = dataset.pairs("train", batch_size, generator)
+            pairs = dataset.pairs("train", batch_size, generator, system.views)
             if step == done:
                 check_pairs(pairs, dataset)
 
@@ -105,6 +109,8 @@ def fit(
                 terms = model.loss(pairs)
             loss = torch.stack(list(terms.values())).sum()
             fabric.backward(loss)
+            if settings.gradient_clip:
+                torch.nn.utils.clip_grad_norm_(system.parameters(), settings.gradient_clip)
             for stepper in steppers:
                 stepper.step()
                 stepper.zero_grad(set_to_none=True)
@@ -217,13 +223,17 @@ def generator_for(seed: int, step: int, rank: int = 0) -> torch.Generator:
 def schedule(settings: Settings, step: int) -> float:
     """The share of its peak that a step's learning rate has, in [0, 1].
 
-    Constant, or 2 % linear warm-up and a cosine to zero.
+    Linear warm-up first. Then constant; "exponential", × decay every `decay_steps` steps; or
+    "cosine", to zero, after a warm-up of 2 %.
     """
-    if settings.schedule == "constant":
-        return 1.0
-    warmup = max(1, settings.steps // 50)
+    cosine = settings.schedule == "cosine"
+    warmup = max(1, settings.steps // 50) if cosine else settings.warmup_steps
     if step < warmup:
         return (step + 1) / warmup
+    if settings.schedule == "constant":
+        return 1.0
+    if settings.schedule == "exponential":
+        return settings.decay ** ((step - warmup) / settings.decay_steps)
     phase = (step - warmup) / max(1, settings.steps - warmup)
     return (1 + math.cos(math.pi * phase)) / 2
 

@@ -13,8 +13,9 @@ from lga.groups import SO2, SO3, Cyclic, Translation, rotate_maps
 from lga.losses import structural_loss
 from lga.networks import Encoding, Fields, Glow, TokenEncoder, ray_features
 from lga.networks.glow import ActNorm
-from lga.networks.scene import FLAT, FLAT_STRIDES, backwards
+from lga.networks.scene import norm
 from lga.networks.steerable import SteerableConv, SteerableNonlinearity
+from lga.runs import parameter_count
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -27,8 +28,10 @@ def seeded(seed: int = 0) -> torch.Generator:
 @pytest.fixture(scope="module")
 def winter(digits):
     """A system after a few steps: normalisation and weights are no longer at their start."""
-    system = lga.build_system("winter2022", digits, fields=8, width=16)
-    settings = lga.settings_for("quick", train_pairs=64 * 12, validations=1, validation_pairs=8)
+    system = lga.build_system("winter2022", digits, fields=16, width=8)
+    settings = lga.settings_for(
+        "quick", train_pairs=16 * 12, batch_size=16, validations=1, validation_pairs=8
+    )
     lga.fit(system, digits, settings)
     return system
 
@@ -45,7 +48,9 @@ def turned(fields: Fields, g, x):
 def test_a_steerable_convolution_commutes_with_quarter_turns(size):
     torch.manual_seed(0)
     before, after = Fields(2, 3), Fields(4, 2)
-    layer = SteerableConv(before, after, size).double()
+    layer = SteerableConv(before, after, size, padding=1).double()
+    with torch.no_grad():
+        layer.mirrored_to_vector.mul_(3)  # arrows mirrored at e^{iθ} take part
     x = torch.randn(4, before.channels, 13, 13, dtype=torch.float64)
     g = Cyclic(4).element(torch.arange(4), torch.float64)
     there, back = turned(after, g, layer(x)), layer(turned(before, g, x))
@@ -79,7 +84,7 @@ def test_winter2022_is_equivariant_at_any_angle_up_to_interpolation(winter, digi
     (embedding, pose), (same, moved) = winter.encode(x), winter.encode(rotate_maps(g, x))
     other = embedding.roll(1, 0)
     assert (same - embedding).norm(dim=1).mean() < 0.35 * (other - embedding).norm(dim=1).mean()
-    assert SO2().distance(moved, g @ pose).median() < 0.1
+    assert SO2().distance(moved, g @ pose).median() < 0.3
     assert SO2().distance(moved, pose).median() > 0.5  # the arrow does turn
 
 
@@ -97,7 +102,22 @@ def test_winter2022_paints_g_after_the_pose_it_found(winter, digits):
     assert winter.loss(pairs)["pixel"] == winter.loss(wrong)["pixel"]
 
 
-@pytest.mark.parametrize("side, served", [(20, False), (27, True), (32, True), (33, False)])
+def test_winter2022_has_the_public_codes_parameters(digits):
+    system = lga.SYSTEMS["winter2022"]((1, 28, 28), SO2())
+    assert parameter_count(system.encoder) == 100_480
+    assert parameter_count(system.decoder) == 1_120_257
+    sides, x = [], torch.rand(2, 1, 28, 28)
+    for block in system.encoder.blocks:
+        x = block(x)
+        if isinstance(block, SteerableConv):
+            sides.append(x.shape[2])
+    assert sides == [24] * 5 + [26, 26]
+    kernels = [c.kernel_size[0] for c in system.decoder if isinstance(c, torch.nn.Conv2d)]
+    assert kernels == [1, 3, 3, 5, 5, 1]
+    assert sum(isinstance(layer, torch.nn.Dropout2d) for layer in system.decoder) == 4
+
+
+@pytest.mark.parametrize("side, served", [(4, False), (5, True), (32, True), (33, False)])
 def test_winter2022_takes_small_images_only(side, served):
     group = SO2()
     images, elements = torch.rand(20, 1, side, side), group.sample(20, seeded())
@@ -107,7 +127,7 @@ def test_winter2022_takes_small_images_only(side, served):
         x = torch.rand(3, 1, side, side)
         assert system.transform(x, group.sample(3)).shape == x.shape
     else:
-        with pytest.raises(ValueError, match="25 to 32 pixels"):
+        with pytest.raises(ValueError, match="5 to 32 pixels"):
             lga.build_system("winter2022", own)
 
 
@@ -121,7 +141,7 @@ def test_winter2022_takes_small_images_only(side, served):
         ((1, 128, 128), 0.05),
         ((3, 64, 64), 0.05),
         ((2, 20, 36), 0.05),
-        ((1, 28, 28), 2.0),
+        ((1, 28, 28), 0.2),
     ],
 )
 def test_glow_is_exactly_invertible(shape, trained):
@@ -129,16 +149,16 @@ def test_glow_is_exactly_invertible(shape, trained):
     flow = Glow(shape, hidden=16)
     with torch.no_grad():
         for name, parameter in flow.named_parameters():
-            if name.endswith("h.4.weight"):  # 0 to begin with; long training makes them large
+            if name.endswith("h.6.weight"):  # long training makes them large
                 parameter.normal_(std=trained)
         x = torch.rand(4, *shape)
         y = flow(x)
         assert y.numel() == x.numel() and flow.layers[1].initialised
         torch.testing.assert_close(flow.inverse(y), x, rtol=0, atol=1e-4)
         assert (flow(x + 0.1) - y).abs().max() > 0.1
-    assert sum(isinstance(layer, ActNorm) for layer in flow.layers) == 3 * {28: 2, 20: 2}.get(
-        shape[1], 3
-    )
+    steps = 3 * {28: 2, 20: 2}.get(shape[1], 3)
+    assert sum(isinstance(layer, ActNorm) for layer in flow.layers) == steps
+    assert sum(isinstance(module, ActNorm) for module in flow.modules()) == 3 * steps
 
 
 def test_actnorm_normalises_its_first_training_batch_and_remembers_that_it_did():
@@ -189,8 +209,41 @@ def test_hwang2023_reads_g_off_the_demonstration_only(hwang, digits):
     with pytest.raises(ValueError, match="these pairs have none"):
         hwang.predict(lga.Pairs(pairs.x1, pairs.x2, pairs.g))
     path = hwang.path(pairs, 5)
-    assert torch.equal(path[0], Translation(10).identity(1)[0])
+    assert torch.equal(path[0], Translation(24).identity(1)[0])
     torch.testing.assert_close(path[-1], hwang.element(pairs)[0])
+
+
+@pytest.mark.parametrize(
+    "name, shape", [("rotated_mnist", (1, 28, 28)), ("brain_mri", (1, 96, 64))]
+)
+def test_hwang2023_has_the_encoder_of_jin2024_made_variational(name, shape):
+    theirs = lga.SYSTEMS["jin2024"](shape, SO2()).network.encoder
+    system = lga.SYSTEMS["hwang2023"](shape, hidden=8)
+    for ours, layer in zip(list(system.encoder)[:-1], list(theirs)[:-1], strict=True):
+        assert repr(ours) == repr(layer)
+    mean, log_variance = system.code(torch.rand(2, *shape))
+    assert mean.shape == log_variance.shape == theirs.eval()(torch.rand(2, *shape)).flatten(1).shape
+
+
+@torch.no_grad()
+def test_hwang2023_measures_what_decides_it(hwang, digits):
+    pairs = next(digits.fixed_pairs("test", 8))
+    told_itself = lga.Pairs(pairs.x1, pairs.x2, pairs.g, pairs.x1, pairs.x2)
+    own = hwang.diagnose(told_itself)
+    torch.testing.assert_close(own["demonstration_cosine"], torch.ones(8), rtol=0, atol=1e-5)
+    psnr = lga.metrics.psnr_db(hwang.predict(told_itself).clamp(0, 1), pairs.x2)
+    torch.testing.assert_close(own["psnr_own_element_db"], psnr)
+    figures = hwang.diagnose(pairs)
+    torch.testing.assert_close(figures["psnr_own_element_db"], psnr)
+    assert (figures["demonstration_cosine"] < 0.999).any()
+
+
+def test_a_demonstration_on_blocked_mnist_has_its_own_square():
+    dataset = lga.load_dataset("blocked_mnist", "stand-in", square_probability=1.0)
+    pairs = next(dataset.fixed_pairs("test", 64))
+    own, shown = ((a == 1) & (b == 1) for a, b in ((pairs.x1, pairs.x2), (pairs.x3, pairs.x4)))
+    together = (own & shown).flatten(1).sum(1)
+    assert (together < 49).float().mean() > 0.8  # squares rarely lie in one place
 
 
 @pytest.mark.parametrize("name", ["rotated_mnist", "blocked_mnist", "brain_mri"])
@@ -213,10 +266,54 @@ def test_a_demonstration_is_another_object_at_the_same_elements(name):
 # -- dupont2020 and sajjadi2022 ---------------------------------------------------------------
 
 
-def test_the_renderer_is_the_inverse_renderer_backwards():
-    channels, strides = backwards(FLAT, FLAT_STRIDES)
-    assert channels == [128, 128, 256, 256, 128, 128, 128, 128, 64, 64, 64]
-    assert strides == [1, 1, 2, 1, -2, 1, -2, 1, -2, 1, 1]
+def layers_of(network):
+    """(kind, channels in, channels out, side of the kernel, stride, bias) of every convolution."""
+    kinds = {"Conv2d": "2", "Conv3d": "3", "ConvTranspose2d": "2T", "ConvTranspose3d": "3T"}
+    return [
+        (kinds[type(m).__name__], m.in_channels, m.out_channels, m.kernel_size[0], m.stride[0],
+         m.bias is not None)
+        for m in network.modules() if type(m).__name__ in kinds
+    ]  # fmt: skip
+
+
+def block(kind, c):
+    return [(kind, c, c, size, 1, False) for size in (1, 3, 1)]
+
+
+def test_dupont2020_has_the_public_configuration_layer_by_layer():
+    with torch.device("meta"):
+        network = lga.SYSTEMS["dupont2020"]((3, 64, 64), SO3(), FLIGHT).network
+    assert layers_of(network.encoder) == [
+        ("2", 3, 64, 1, 1, True), *block("2", 64), *block("2", 64),
+        ("2", 64, 128, 4, 2, True), *block("2", 128),
+        ("2", 128, 128, 4, 2, True), *block("2", 128),
+        ("2", 128, 256, 4, 2, True), *block("2", 256),
+        ("2T", 256, 128, 4, 2, True), *block("2", 128), *block("2", 128),
+        ("2", 128, 256, 1, 1, True), ("2", 256, 512, 1, 1, True), ("2", 512, 1024, 1, 1, True),
+        ("3", 64, 32, 1, 1, True), *block("3", 32), *block("3", 32),
+        ("3", 32, 128, 4, 2, True), *block("3", 128), *block("3", 128),
+        ("3T", 128, 64, 4, 2, True), *block("3", 64), *block("3", 64),
+    ]  # fmt: skip
+    assert layers_of(network.decoder) == [
+        ("3", 64, 64, 1, 1, True), *block("3", 64), *block("3", 64),
+        ("3", 64, 128, 4, 2, True), *block("3", 128), *block("3", 128),
+        ("3T", 128, 32, 4, 2, True), *block("3", 32), *block("3", 32),
+        ("2", 512, 512, 1, 1, True), ("2", 512, 256, 1, 1, True), ("2", 256, 256, 1, 1, True),
+        ("2", 256, 128, 1, 1, True), *block("2", 128), *block("2", 128),
+        ("2", 128, 256, 4, 2, True), *block("2", 256),
+        ("2T", 256, 128, 4, 2, True), *block("2", 128),
+        ("2T", 128, 128, 4, 2, True), *block("2", 128),
+        ("2T", 128, 64, 4, 2, True), *block("2", 64), *block("2", 64),
+        ("2", 64, 3, 1, 1, True),
+    ]  # fmt: skip
+    assert parameter_count(network) == 11_227_907
+    groups = {m.num_channels: m.num_groups for m in network.modules()
+              if isinstance(m, torch.nn.GroupNorm)}  # fmt: skip
+    assert groups == {32: 4, 64: 8, 128: 16, 256: 32, 512: 32}
+    assert [norm(c).num_groups for c in (4, 8, 16, 1024)] == [1, 2, 2, 32]
+    # No normalisation between the inverse projection and the volume.
+    kinds = [type(m).__name__ for m in network.encoder]
+    assert kinds[kinds.index("Unflatten") - 1] == "Conv2d"
 
 
 @pytest.fixture(scope="module")
@@ -228,9 +325,10 @@ def scene():
 def test_dupont2020_keeps_nothing_outside_the_ball(scene):
     z = scene.encode(torch.rand(2, 3, 64, 64)).z
     assert z.shape == (2, 8, 16, 16, 16)
-    place = (torch.arange(16) + 0.5) / 8 - 1
+    place = torch.arange(16) - 7.5
     radius = torch.stack(torch.meshgrid(place, place, place, indexing="ij")).norm(dim=0)
-    assert (z[:, :, radius > 1] == 0).all() and (z[:, :, radius <= 1] != 0).float().mean() > 0.99
+    inside = radius <= 7.5
+    assert (z[:, :, ~inside] == 0).all() and (z[:, :, inside] != 0).float().mean() > 0.99
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -322,7 +420,7 @@ def test_rays_go_through_pixel_centres(side):
 def rays():
     torch.manual_seed(0)
     return lga.SYSTEMS["sajjadi2022"](
-        (3, 64, 64), SO3(), FLIGHT, tokens=64, depth=1, rays=32
+        (3, 64, 64), SO3(), FLIGHT, tokens=64, depth=1, rays=32, views=2
     ).eval()
 
 
@@ -353,10 +451,9 @@ def test_sajjadi2022_rolls_the_whole_picture(rays):
 @torch.no_grad()
 def test_sajjadi2022_asks_for_the_rays_of_the_pixels(rays, monkeypatch):
     """For g = e they are the encoder's own: row 0 is the top, column 0 the left."""
-    monkeypatch.setattr(rays, "decoder", torch.nn.Identity())
     monkeypatch.setattr(rays.decoder, "forward", lambda features, tokens: features)
     pixels = torch.tensor([[0, 63, 64 * 10 + 7]])
-    asked = rays.look(None, SO3().identity(1), pixels)
+    asked = rays.look(torch.zeros(1, 1, 1), SO3().identity(1), pixels)
     torch.testing.assert_close(asked[0], torch.stack([rays.own_rays[0, 0], rays.own_rays[0, 63],
                                                       rays.own_rays[10, 7]]))  # fmt: skip
     top_right = FLIGHT.rays(64)[0, 63]
@@ -374,6 +471,25 @@ def test_sajjadi2022_loss_compares_rays_with_their_pixels(rays, monkeypatch):
     assert rays.loss(pairs)["pixel"] == 0
 
 
+@torch.no_grad()
+def test_sajjadi2022_sees_many_views_of_one_encoded_image(rays):
+    x, g = torch.rand(2, 3, 64, 64), SO3().sample(6, seeded())
+    pixels = torch.randint(64 * 64, (6, 5))
+    each = rays.look(rays.encoder(x.repeat_interleave(3, 0), rays.own_rays), g, pixels)
+    together = rays.look(rays.encoder(x, rays.own_rays), g, pixels)
+    torch.testing.assert_close(together, each, rtol=0, atol=1e-5)
+    assert each.min() >= 0 and each.max() <= 1
+    encoded = []
+    encoder = rays.encoder.forward
+    rays.encoder.forward = lambda x, own: (encoded.append(len(x)), encoder(x, own))[1]
+    try:
+        x1 = x.repeat_interleave(3, 0)
+        terms = rays.loss(lga.Pairs(x1, torch.rand(6, 3, 64, 64), g, views=3))
+    finally:
+        rays.encoder.forward = encoder
+    assert encoded == [2] and terms["pixel"] > 0
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_colours_and_rays_are_as_loud_at_first(channels):
     first = TokenEncoder(channels, 256, 1).convolutions[0].weight
@@ -388,7 +504,8 @@ def test_ray_features_are_sines_of_octaves():
     assert features.shape == (1, 180)
     waves = features.view(2, 3, 30)
     torch.testing.assert_close(waves[0, 0, 5], torch.tensor(math.sin(math.pi * 0.3)))
-    torch.testing.assert_close(waves[1, 1, 15 + 6], torch.tensor(math.cos(2 * math.pi * 0.5)))
+    torch.testing.assert_close(waves[1, 1, 15 + 1], torch.tensor(math.cos(2 * math.pi * 0.5)))
+    torch.testing.assert_close(waves[1, 2, 0], torch.tensor(math.sin(math.pi * 0.25)))
 
 
 def test_a_reduced_preset_says_so():

@@ -135,3 +135,27 @@ def test_unknown_names_are_errors_that_help():
         lga.load_dataset("rotated-mnist")
     with pytest.raises(ValueError, match="unknown source 'fake'"):
         lga.load_dataset("rotated_mnist", "fake")
+
+
+def test_the_public_scripts_protocol_leaves_x1_upright():
+    dataset = lga.load_dataset("rotated_mnist", "stand-in", turns=4, upright=True)
+    pairs = dataset.pairs("test", 40, torch.Generator().manual_seed(0))
+    quarters = torch.round(torch.atan2(pairs.g[:, 1, 0], pairs.g[:, 0, 0]) / (torch.pi / 2)) % 4
+    assert set(quarters.tolist()) == {0, 1, 2, 3}
+    upright = {image.numpy().tobytes() for image in dataset.digits.images["test"].float() / 255}
+    for x1, x2, k in zip(pairs.x1, pairs.x2, quarters, strict=True):
+        assert (x1 * 255).round().div(255).numpy().tobytes() in upright
+        torch.testing.assert_close(x2, torch.rot90(x1, int(k), (1, 2)), rtol=0, atol=1e-5)
+
+
+def test_views_of_one_first_image_share_it_and_keep_their_elements():
+    dataset = lga.load_dataset("plane_in_the_sky", "stand-in", objects=6, views=5)
+    one = dataset.pairs("train", 6, torch.Generator().manual_seed(3))
+    many = dataset.pairs("train", 6, torch.Generator().manual_seed(3), views=3)
+    assert one.views == 1 and many.views == 3 and many.to("cpu").views == 3
+    for first in (0, 3):
+        assert torch.equal(many.x1[first], many.x1[first + 2])
+        assert not torch.allclose(many.g[first], many.g[first + 1])
+    digits = lga.load_dataset("rotated_mnist", "stand-in")
+    with pytest.raises(ValueError, match="several second images"):
+        digits.pairs("train", 4, torch.Generator(), views=2)

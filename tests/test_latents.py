@@ -102,6 +102,7 @@ def test_the_gradient_of_the_mask_is_what_moving_changes():
 def test_initial_logits_can_be_chosen():
     assert LearnedMask(64, initial_logit=1.0)().mean() == 1
     assert LearnedMask(64, initial_logit=-1.0)().mean() == 0
+    assert 0.08 < float(LearnedMask(1000).logits.detach().std()) < 0.12  # the public script's
     assert 0.2 < LearnedMask(64)().mean() < 0.8
 
 

@@ -9,6 +9,7 @@ import lga
 from lga.catalogue import refusals
 from lga.groups import SO2, SO3, Affine, Cyclic
 from lga.networks import Encoding, MapAutoencoder, MNISTAutoencoder, RenderedAutoencoder
+from lga.networks.autoencoders import PlaceAttention, place_encoding
 from lga.runs import parameter_count
 
 PUBLISHED_PARAMETERS = {
@@ -21,6 +22,18 @@ SMALL = {  # few objects, so that a test waits for no rendering
     "brain_mri": {"subjects": 24},
     "nmr": {"objects": 12},
     "plane_in_the_sky": {"objects": 6, "views": 5},
+}
+
+
+NARROW = {  # what learns in seconds; layouts and counts have tests of their own
+    "winter2022": {"fields": 8, "width": 16},
+    "hwang2023": {"hidden": 8},
+    "dupont2020": {"width": 8},
+    "sajjadi2022": {"tokens": 64, "depth": 1, "rays": 256, "views": 1},
+    "jin2024": {"width": 12},
+    "swarnali2025": {"width": 12},
+    "lga_generic": {"width": 12},
+    "lga": {"width": 24},
 }
 
 
@@ -53,26 +66,60 @@ def test_map_network_keeps_images_in_range_and_refuses_odd_sides():
 def test_rendered_network_has_the_published_widths_and_an_attention_skip():
     network = RenderedAutoencoder((3, 64, 64))
     assert network.latent_shape == (1020, 4, 4)
-    assert network.attention.embed_dim == 256
+    assert network.attention.attention.embed_dim == 256
     network = RenderedAutoencoder((3, 32, 48), width=16).eval().double()
     x = torch.rand(2, 3, 32, 48).double()
     encoding = network.encode(x)
     assert encoding.skip.shape == (2, 64, 8, 12)
     assert network.decode(encoding).shape == x.shape
-    # Attention finds by content: where in the skip something lies makes no difference.
+    # Attention knows places: where in the skip something lies makes a difference.
     shuffled = encoding.skip.flatten(2)[..., torch.randperm(96)].view_as(encoding.skip)
     painted, moved, without = (
         network.decode(encoding._replace(skip=skip))
         for skip in (encoding.skip, shuffled, 0 * encoding.skip)
     )
-    torch.testing.assert_close(moved, painted, rtol=0, atol=1e-12)
-    assert (without - painted).abs().max() > 1e-8
+    assert (moved - painted).abs().max() > 1e-10 and (without - painted).abs().max() > 1e-8
+    assert network.attention.attention.num_heads == 8
     assert (
         RenderedAutoencoder((3, 64, 64), width=16, skip=False).encode(torch.rand(1, 3, 64, 64)).skip
         is None
     )
     with pytest.raises(ValueError, match="divisible by 16"):
         RenderedAutoencoder((3, 60, 64))
+
+
+def test_attention_can_copy_a_still_picture_place_by_place():
+    """What looks for its own place finds it: positions tell every place from every other."""
+    places = place_encoding(64, 16, 12)
+    alike = places @ places.mT
+    assert (alike.argmax(1) == torch.arange(16 * 12)).all()
+    shifted = places.view(16, 12, 64)
+    near = (shifted[1:] * shifted[:-1]).sum(-1)
+    torch.testing.assert_close(near, near[:1, :1].expand_as(near))  # one step is one step anywhere
+    attention = PlaceAttention(64, heads=1)
+    with torch.no_grad():  # query and key the identity, sharpened, value and output too
+        attention.attention.in_proj_weight.copy_(torch.eye(64).repeat(3, 1))
+        attention.attention.in_proj_weight[:64] *= 200
+        attention.attention.out_proj.weight.copy_(torch.eye(64))
+        asked = 0.02 * torch.randn(2, 64, 16, 12)
+        found, attended = attention.look(torch.zeros_like(asked), asked)
+    assert (attended.argmax(2) == torch.arange(16 * 12)).float().mean() > 0.95
+    assert (found - asked).abs().mean() < 0.2 * asked.abs().mean()
+
+
+def test_jin2024_says_how_far_off_its_skip_looks():
+    system = lga.SYSTEMS["jin2024"]((3, 32, 32), SO3(), width=12).eval()
+    pairs = lga.Pairs(torch.rand(3, 3, 32, 32), torch.rand(3, 3, 32, 32), SO3().sample(3))
+    with torch.no_grad():
+        figures = system.diagnose(pairs)
+    distance = figures["attended_distance_px"]
+    # Untrained, it looks everywhere: the mean distance between places of an 8×8 grid, in pixels.
+    places = torch.cartesian_prod(torch.arange(8.0), torch.arange(8.0))
+    torch.testing.assert_close(
+        distance, 4 * torch.cdist(places, places).mean().expand(3), rtol=0.1, atol=0
+    )
+    assert figures["psnr_other_skip_db"].shape == (3,)
+    assert not lga.SYSTEMS["jin2024"]((3, 32, 32), SO3(), width=12, skip=False).diagnose(pairs)
 
 
 CELLS = [(s, d) for s in lga.SYSTEMS for d in lga.DATASETS if d not in refusals(s)]
@@ -91,7 +138,7 @@ def test_loss_falls_on_one_batch(cell):
     else:
         changes = SMALL.get(dataset_name, {})
     dataset = lga.load_dataset(dataset_name, "stand-in", **changes)
-    values = lga.configure(dataset_name, name).system_options
+    values = lga.configure(dataset_name, name).system_options | NARROW.get(name, {})
     if "loss_form" in values:
         values = values | {
             "loss_form": "mse"
@@ -125,7 +172,8 @@ def test_jin2024_loss_is_the_published_sum(digits):
     terms = system.loss(pairs)
     expected = F.mse_loss(D(forth), pairs.x2) + F.mse_loss(D(back), pairs.x1)
     torch.testing.assert_close(terms["pixel"], expected)
-    errors = [(moved.z - E(D(moved)).z).square().sum(1) for moved in (forth, back)]
+    seen = [E(x) for x in (pairs.x1, pairs.x2)]  # section 6.1: encoded from real data
+    errors = [(z.z - E(D(z)).z).square().sum(1) for z in seen]
     expected = 0.5 * torch.cat(errors).mean()
     torch.testing.assert_close(terms["latent_inverse"], expected)
 

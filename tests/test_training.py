@@ -286,3 +286,45 @@ def test_an_interrupted_run_ends_with_one_line_that_says_how_to_go_on(tmp_path):
     _, shown = process.communicate(timeout=60)
     assert process.returncode == 130
     assert shown.strip() == "lga: stopped; the same command goes on from the last checkpoint"
+
+
+def test_exponential_schedule_warms_up_in_steps():
+    settings = replace(TINY, schedule="exponential", warmup_steps=10, decay=0.5, decay_steps=100)
+    assert schedule(settings, 0) == pytest.approx(0.1) and schedule(settings, 9) == 1
+    assert schedule(settings, 10) == 1 and schedule(settings, 110) == pytest.approx(0.5)
+    assert schedule(settings, 210) == pytest.approx(0.25)
+    with pytest.raises(ValueError, match="decay"):
+        replace(TINY, decay=0.0)
+
+
+def test_gradients_are_clipped_before_the_step(digits, monkeypatch):
+    """With Adam's first step blind to size, a clipped gradient is seen in its moments."""
+    norms = {}
+    for clip in (0.0, 1e-3):
+        system = lga.build_system("jin2024", digits)
+        settings = replace(TINY, train_pairs=32, batch_size=32, validations=1, gradient_clip=clip)
+        seen = []
+        monkeypatch.setattr(
+            torch.optim.Adam, "step",
+            lambda self, closure=None, seen=seen: seen.append(
+                torch.stack([p.grad.norm() for g in self.param_groups for p in g["params"]]).norm()
+            ),
+        )  # fmt: skip
+        lga.fit(system, digits, settings)
+        norms[clip] = float(seen[0])
+    assert norms[0.0] > 2e-3 and norms[1e-3] == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_a_batch_holds_whole_rows_of_views():
+    dataset = lga.load_dataset("nmr", "stand-in", objects=12)
+    system = lga.build_system("sajjadi2022", dataset, tokens=64, depth=1, rays=64, views=4)
+    batches, draw = [], dataset.pairs
+    dataset.pairs = lambda *arguments: batches.append(draw(*arguments)) or batches[-1]
+    settings = replace(TINY, train_pairs=8, batch_size=8, validations=1, validation_pairs=2)
+    lga.fit(system, dataset, settings)
+    (pairs,) = batches
+    assert pairs.views == 4 and len(pairs) == 8
+    assert torch.equal(pairs.x1[0], pairs.x1[3]) and not torch.equal(pairs.x1[3], pairs.x1[4])
+    assert not torch.equal(pairs.x2[0], pairs.x2[1])
+    with pytest.raises(ValueError, match="share their x1"):
+        lga.fit(system, dataset, replace(settings, batch_size=6))

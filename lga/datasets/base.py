@@ -130,6 +130,18 @@ class OrbitDataset(ABC):
                 `demonstrates`, what is drawn from it does not depend on the objects.
         """
 
+    def demonstration(
+        self, split: Split, objects: Tensor, generator: torch.Generator, own: torch.Generator
+    ) -> Pairs:
+        """Other objects' pairs at the same absolute elements.
+
+        Args:
+            split, objects: as for `draw`.
+            generator: in the state from which the shown pairs were drawn.
+            own: for what a demonstration does not share.
+        """
+        return self.draw(split, objects, generator)
+
     def view(self, split: Split, index: int, g: Tensor) -> Tensor | None:
         """An object of a split moved by g (1, d, d) from its reference pose, (1, C, H, W).
 
@@ -137,30 +149,42 @@ class OrbitDataset(ABC):
         """
         return None
 
-    def pairs(self, split: Split, n: int, generator: torch.Generator) -> Pairs:
-        """n pairs of objects drawn uniformly, with replacement."""
-        objects = torch.randint(self.size(split), (n,), generator=generator)
-        return self.draw(split, objects, generator)
+    def pairs(self, split: Split, n: int, generator: torch.Generator, views: int = 1) -> Pairs:
+        """n pairs of objects drawn uniformly, with replacement.
+
+        Args:
+            split: where the objects are.
+            n: a multiple of `views`.
+            generator: as for `draw`.
+            views: how many pairs of each object share their x1 (see `draw_views`).
+        """
+        objects = torch.randint(self.size(split), (n // views,), generator=generator)
+        if views == 1:
+            return self.draw(split, objects, generator)
+        return self.draw_views(split, objects, generator, views)
+
+    def draw_views(
+        self, split: Split, objects: Tensor, generator: torch.Generator, views: int
+    ) -> Pairs:
+        """`views` random pairs of each object with one x1, one object's after the other's."""
+        raise ValueError(f"{self.name} does not show several second images of one first")
 
     def fixed_pairs(self, split: Split, n: int, chunk: int = 500) -> Iterator[Pairs]:
         """The same n pairs for every system, seed and machine, in batches of at most `chunk`.
 
         Goes through the objects in order, and again where n is larger than the split; the pairs
         of a smaller n are the first ones of a larger n. Where the dataset `demonstrates`, each
-        comes with the next object's pair, drawn with the same random numbers.
+        comes with the next object's pair at the same absolute elements.
         """
         check_name("split", split, SPLITS)
         for start in range(0, n, chunk):
             seed = start + 1_000_003 * SPLITS.index(split)
             objects = torch.arange(start, start + chunk)
-
-            def drawn(objects: Tensor, seed: int = seed) -> Pairs:
-                generator = torch.Generator().manual_seed(seed)
-                return self.draw(split, objects % self.size(split), generator)
-
-            batch = drawn(objects)
+            same = torch.Generator().manual_seed(seed)
+            batch = self.draw(split, objects % self.size(split), same)
             if self.demonstrates and self.size(split) > 1:
-                other = drawn(objects + 1)
+                same, own = same.manual_seed(seed), torch.Generator().manual_seed(seed + 500_009)
+                other = self.demonstration(split, (objects + 1) % self.size(split), same, own)
                 batch = replace(batch, x3=other.x1, x4=other.x2)
             yield next(batch.split(n - start))
 
@@ -266,8 +290,14 @@ class StoredOrbits(OrbitDataset):
         return len(self.objects[split])
 
     def draw(self, split: Split, objects: Tensor, generator: torch.Generator) -> Pairs:
-        owner = self.objects[split][objects]
-        shares = torch.rand(2, len(owner), generator=generator)
+        return self.draw_views(split, objects, generator, views=1)
+
+    def draw_views(
+        self, split: Split, objects: Tensor, generator: torch.Generator, views: int
+    ) -> Pairs:
+        owner = self.objects[split][objects].repeat_interleave(views)
+        here, *steps = torch.rand(1 + views, len(objects), generator=generator)
+        shares = torch.stack([here.repeat_interleave(views), torch.stack(steps, 1).flatten()])
         if self.held_out is None:
             first, count = self.first[owner], self.count[owner]
             here = (shares[0] * count).long()
@@ -278,7 +308,7 @@ class StoredOrbits(OrbitDataset):
             i1, i2 = self.two_images(split, owner, shares)
         R1, R2 = self.elements[i1], self.elements[i2]
         g = self.group.compose(R2, self.group.inverse(R1))
-        return Pairs(self.show(i1), self.show(i2), g.to(self.device))
+        return Pairs(self.show(i1), self.show(i2), g.to(self.device), views=views)
 
     def two_images(self, split: Split, owner: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
         """A training image of each object and another one, of the split's."""

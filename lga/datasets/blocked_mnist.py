@@ -20,7 +20,7 @@ class BlockedMNIST(RotatedMNIST):
 
     Args:
         digits: the upright digits.
-        turns: as for `RotatedMNIST`.
+        turns, upright: as for `RotatedMNIST`.
         square_px: side of the square.
         square_probability: share of pairs that have one.
     """
@@ -32,15 +32,25 @@ class BlockedMNIST(RotatedMNIST):
         digits: Digits,
         *,
         turns: int | None = None,
+        upright: bool = False,
         square_px: int = 7,
         square_probability: float = 0.8,
     ) -> None:
-        super().__init__(digits, turns=turns)
+        super().__init__(digits, turns=turns, upright=upright)
         self.square_px, self.square_probability = square_px, square_probability
 
     def draw(self, split: Split, objects: Tensor, generator: torch.Generator) -> Pairs:
-        pairs = super().draw(split, objects, generator)
-        square = self.squares(len(objects), generator).to(self.device)
+        return self.cover(super().draw(split, objects, generator), generator)
+
+    def demonstration(
+        self, split: Split, objects: Tensor, generator: torch.Generator, own: torch.Generator
+    ) -> Pairs:
+        """Other digits turned alike, under squares of their own."""
+        return self.cover(super().draw(split, objects, generator), own)
+
+    def cover(self, pairs: Pairs, generator: torch.Generator) -> Pairs:
+        """The pairs under random squares, the same in both images of each."""
+        square = self.squares(len(pairs), generator).to(self.device)
         return replace(pairs, x1=pairs.x1.maximum(square), x2=pairs.x2.maximum(square))
 
     def view(self, split: Split, index: int, g: Tensor) -> Tensor:

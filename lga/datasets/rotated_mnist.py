@@ -31,7 +31,9 @@ class RotatedMNIST(OrbitDataset):
 
     Args:
         digits: the upright digits.
-        turns: None for any angle, SO(2); k for multiples of 2π/k, C_k (`swarnali2025` uses 4).
+        turns: None for any angle, SO(2); k for multiples of 2π/k, C_k.
+        upright: whether x1 is left upright. With `turns=4` this is the protocol of
+            `swarnali2025`'s public script.
     """
 
     name = "rotated_mnist"
@@ -40,8 +42,8 @@ class RotatedMNIST(OrbitDataset):
     demonstrates = True
     sources = (MNIST, SMALL_DIGITS)
 
-    def __init__(self, digits: Digits, *, turns: int | None = None) -> None:
-        self.digits = digits
+    def __init__(self, digits: Digits, *, turns: int | None = None, upright: bool = False) -> None:
+        self.digits, self.upright = digits, upright
         self.source, self.is_stand_in = digits.source, digits.is_stand_in
         if turns is not None:
             self.group = Cyclic(turns)
@@ -62,6 +64,8 @@ class RotatedMNIST(OrbitDataset):
 
     def draw(self, split: Split, objects: Tensor, generator: torch.Generator) -> Pairs:
         absolute = self.group.sample(2 * len(objects), generator).to(self.device)
+        if self.upright:
+            absolute[: len(objects)] = self.group.identity(1).to(absolute)
         upright = self.digits.images[split][objects.to(self.device)].float() / 255
         x1, x2 = rotate_maps(absolute, upright.repeat(2, 1, 1, 1)).chunk(2)
         R1, R2 = absolute.chunk(2)

@@ -10,7 +10,7 @@ from lga.networks.autoencoders import (
 )
 from lga.networks.composite import CompositeAutoencoder, Layers, StillMap, StillNumbers
 from lga.networks.foreground import ForegroundAutoencoder, PixelAutoencoder
-from lga.networks.glow import GaussianEncoder, Glow
+from lga.networks.glow import Glow
 from lga.networks.polar import HarmonicAutoencoder, PolarAutoencoder
 from lga.networks.scene import SceneAutoencoder
 from lga.networks.steerable import CanonicalDecoder, Fields, SteerableEncoder
@@ -24,7 +24,6 @@ __all__ = [
     "Encoding",
     "Fields",
     "ForegroundAutoencoder",
-    "GaussianEncoder",
     "Glow",
     "HarmonicAutoencoder",
     "Layers",

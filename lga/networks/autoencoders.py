@@ -6,6 +6,7 @@ shape and adapt to others.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -126,8 +127,9 @@ class MNISTAutoencoder(Autoencoder):
 class MapAutoencoder(Autoencoder):
     """The MNIST pair of `swarnali2025` (public script): 28×28 → 14 → 7, feature maps as latent.
 
-    66,689 parameters at 1×28×28. The published decoder ends in Tanh; here its range [−1, 1] is
-    mapped to [0, 1] at the last step, and images to [−1, 1] at the first.
+    66,689 parameters at 1×28×28; the mask's 64 logits make the script's 66,753. The published
+    decoder ends in Tanh; here its range [−1, 1] is mapped to [0, 1] at the last step, and images to
+    [−1, 1] at the first.
 
     Args:
         image_shape: (C, H, W), H and W divisible by 4.
@@ -225,6 +227,59 @@ class ConvBlock(nn.Sequential):
         )
 
 
+@cache
+def place_encoding(channels: int, height: int, width: int) -> Tensor:
+    """Sines and cosines of where a place of a map lies, (height · width, channels).
+
+    Half the channels say the row and half the column, each as Vaswani et al. (2017, section 3.5)
+    encode a position: wavelengths from 2π to 10,000 · 2π places.
+
+    Args:
+        channels: a multiple of 4.
+    """
+    frequencies = 10_000.0 ** (-torch.arange(0, channels // 2, 2) / (channels // 2))
+
+    def along(size: int) -> Tensor:
+        phase = torch.arange(size)[:, None] * frequencies
+        return torch.cat([phase.sin(), phase.cos()], 1)
+
+    rows = along(height)[:, None].expand(-1, width, -1)
+    columns = along(width).expand(height, -1, -1)
+    return torch.cat([rows, columns], 2).flatten(0, 1)
+
+
+class PlaceAttention(nn.Module):
+    """Attention from the places of one map to those of another, which knows where they lie.
+
+    "Standard architecture from Vaswani et al." (`jin2024`, appendix A.3): eight heads, and
+    sinusoidal positions added to query and key. Without positions a still sky could not be copied
+    place by place.
+
+    Args:
+        channels: of both maps, a multiple of 4 and of the heads.
+        heads: attention heads.
+    """
+
+    def __init__(self, channels: int, heads: int = 8) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(channels, heads, batch_first=True)
+
+    def forward(self, asking: Tensor, asked: Tensor) -> Tensor:
+        """What a map (N, c, h, w) finds in another of the same shape, (N, c, h, w)."""
+        return self.look(asking, asked, weights=False)[0]
+
+    def look(
+        self, asking: Tensor, asked: Tensor, weights: bool = True
+    ) -> tuple[Tensor, Tensor | None]:
+        """The same, and how much each place looks at each, (N, h·w, h·w), mean over heads."""
+        places = place_encoding(*asking.shape[1:]).to(asking)
+        query, memory = (m.flatten(2).mT for m in (asking, asked))  # (N, hw, c)
+        found, attended = self.attention(
+            query + places, memory + places, memory, need_weights=weights
+        )
+        return found.mT.reshape(asking.shape), attended
+
+
 class RenderedAutoencoder(Autoencoder):
     """The pair of `jin2024` for rendered sets (appendix), with the skip through attention.
 
@@ -241,18 +296,13 @@ class RenderedAutoencoder(Autoencoder):
 
     Args:
         image_shape: (C, H, W), H and W divisible by 16.
-        width: channels of the first block; 64 is published. The latent has the largest multiple of
-            12 up to 16 × width channels: 1020 for 64.
+        width: channels of the first block, even; 64 is published. The latent has the largest
+            multiple of 12 up to 16 × width channels: 1020 for 64.
         skip: whether the decoder sees the encoder's 256-channel features.
-        heads: attention heads.
     """
 
     def __init__(
-        self,
-        image_shape: tuple[int, int, int],
-        width: int = 64,
-        skip: bool = True,
-        heads: int = 4,
+        self, image_shape: tuple[int, int, int], width: int = 64, skip: bool = True
     ) -> None:
         super().__init__()
         channels, height, wide = image_shape
@@ -276,7 +326,7 @@ class RenderedAutoencoder(Autoencoder):
             ConvBlock(w8, w8),
             nn.ConvTranspose2d(w8, w4, 2, stride=2),
         )
-        self.attention = nn.MultiheadAttention(w4, heads, batch_first=True) if skip else None
+        self.attention = PlaceAttention(w4) if skip else None
         self.decoder = nn.Sequential(
             ConvBlock(2 * w4 if skip else w4, w4),
             nn.ConvTranspose2d(w4, w2, 2, stride=2),
@@ -293,10 +343,15 @@ class RenderedAutoencoder(Autoencoder):
             self.deep_encoder(features), features if self.attention is not None else None
         )
 
+    def attended_distance_px(self, encoding: Encoding) -> Tensor:
+        """Mean distance between a place and what its attention looks at, (N,), in image pixels."""
+        _, attended = self.attention.look(self.deep_decoder(encoding.z), encoding.skip)
+        height, width = encoding.skip.shape[2:]
+        places = torch.cartesian_prod(torch.arange(height), torch.arange(width)).to(attended)
+        return 4 * (attended * torch.cdist(places, places)).sum(2).mean(1)
+
     def decode(self, encoding: Encoding) -> Tensor:
         painted = self.deep_decoder(encoding.z)
         if self.attention is not None:
-            query, memory = (m.flatten(2).mT for m in (painted, encoding.skip))  # (N, hw, c)
-            found, _ = self.attention(query, memory, memory, need_weights=False)
-            painted = torch.cat([painted, found.mT.view_as(painted)], 1)
+            painted = torch.cat([painted, self.attention(painted, encoding.skip)], 1)
         return self.decoder(painted)

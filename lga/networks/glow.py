@@ -4,8 +4,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lga.networks.autoencoders import halvings
-
 
 class ActNorm(nn.Module):
     """y = s ⊙ x + b per channel; the first training batch comes out with mean 0 and deviation 1.
@@ -58,25 +56,28 @@ LARGEST_SHIFT = 3.0
 
 
 class AdditiveCoupling(nn.Module):
-    """(a, b) ↦ (a, b + h(a)): invertible whatever h is, and the identity to begin with.
+    """(a, b) ↦ (a, b + h(a)): invertible whatever h is.
 
-    h stays within ±`LARGEST_SHIFT`. Unbounded, it grows a hundredfold in training, and float32 no
-    longer inverts the network to 1e-4. Not stated in the paper.
+    ActNorm stands behind the hidden convolutions. h stays within ±`LARGEST_SHIFT`: unbounded, it
+    grows a hundredfold in training, and float32 no longer inverts the network to 1e-4. The bound is
+    not stated in the paper.
     """
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
         self.kept = channels // 2
-        last = nn.Conv2d(hidden, channels - self.kept, 3, padding=1)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
         self.h = nn.Sequential(
             nn.Conv2d(self.kept, hidden, 3, padding=1),
+            ActNorm(hidden),
             nn.ReLU(),
             nn.Conv2d(hidden, hidden, 1),
+            ActNorm(hidden),
             nn.ReLU(),
-            last,
+            nn.Conv2d(hidden, channels - self.kept, 3, padding=1),
         )
+        for layer in self.h:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.xavier_uniform_(layer.weight)
 
     def shift(self, a: Tensor) -> Tensor:
         """h(a)."""
@@ -144,44 +145,3 @@ class Glow(nn.Module):
         for layer in reversed(self.layers):
             y = layer.inverse(y)
         return y
-
-
-class GaussianEncoder(nn.Sequential):
-    """Images (N, C, H, W) to the mean and the log variance of a code, (N, 2·code).
-
-    3×3 convolutions halve the image down to at most 4 pixels a side. Not stated in the paper.
-
-    Args:
-        image_shape: (C, H, W).
-        code: length of the code.
-        width: channels of the convolutions, half of it in the first.
-        hidden: width of the fully connected layer.
-    """
-
-    def __init__(
-        self, image_shape: tuple[int, int, int], code: int, width: int = 64, hidden: int = 256
-    ) -> None:
-        channels, height, wide = image_shape
-        times = 0
-        while halvings(max(height, wide), times)[-1] > 4:
-            times += 1
-        layers: list[nn.Module] = []
-        for level in range(times):
-            c_out = width if level else width // 2
-            layers += [nn.Conv2d(channels, c_out, 3, stride=2, padding=1), nn.ELU()]
-            channels = c_out
-        flat = channels * halvings(height, times)[-1] * halvings(wide, times)[-1]
-        super().__init__(
-            *layers,
-            nn.Flatten(),
-            nn.Linear(flat, hidden),
-            nn.ELU(),
-            nn.Linear(hidden, 2 * code),
-        )
-        # Codes begin wide apart and almost certain: drowned in noise, they would be silenced
-        # before anything makes use of them.
-        for layer in self:
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                nn.init.kaiming_normal_(layer.weight)
-        nn.init.zeros_(self[-1].weight[code:])
-        nn.init.constant_(self[-1].bias[code:], -6.0)

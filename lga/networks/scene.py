@@ -1,11 +1,15 @@
 """Images to scene volumes and back (`dupont2020`).
 
+    x ─▶ 2-D ResNet ─▶ inverse projection ─▶ 3-D ResNet ─▶ ball ─▶ scene
+    x̂ ◀─ 1×1, sigmoid ◀─ 2-D ResNet ◀─ projection ◀─ 3-D ResNet ◀─ scene turned by g
+
 A picture is seen along depth: 2-D features become, place by place, the features of a column of
-voxels (the inverse projection); the renderer is the same network backwards. A volume is (N, C, D,
-H, W), depth index 0 nearest to the viewer, as `groups.rotate_maps` turns it.
+voxels (the inverse projection). A volume is (N, C, D, H, W), depth index 0 nearest to the viewer,
+as `groups.rotate_maps` turns it. Layers are those of the paper's public configuration.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +18,9 @@ from lga.networks.autoencoders import Autoencoder, Encoding
 
 
 def norm(channels: int) -> nn.GroupNorm:
-    """Group normalisation, sixteen channels to a group."""
-    return nn.GroupNorm(max(1, channels // 16), channels)
+    """Group normalisation in 1, 2, 4, 8, 16 groups below 8, 32, 64, 128, 256 channels, else 32."""
+    limits = (8, 32, 64, 128, 256)
+    return nn.GroupNorm(2 ** sum(channels >= limit for limit in limits), channels)
 
 
 class ResBlock(nn.Module):
@@ -36,51 +41,55 @@ class ResBlock(nn.Module):
         return x + self.layers(x)
 
 
-def resnet(channels: Sequence[int], strides: Sequence[int], volume: bool) -> list[nn.Module]:
-    """Residual blocks where the stride is 1; a 4-wide convolution halves (2) or doubles (−2).
+def resnet(
+    c_in: int, channels: Sequence[int], strides: Sequence[int], volume: bool
+) -> list[nn.Module]:
+    """A 1×1 convolution to the first width, then a layer per entry.
 
     Args:
-        channels: behind each layer; a block needs those of the layer before it.
-        strides: of each layer.
+        c_in: channels that come in.
+        channels: behind each layer.
+        strides: 1 for a residual block, 2 for a 4-wide convolution that halves, −2 for a transposed
+            one that doubles; these two with GroupNorm and LeakyReLU behind them.
         volume: whether the maps are volumes.
     """
     conv, doubling = (nn.Conv3d, nn.ConvTranspose3d) if volume else (nn.Conv2d, nn.ConvTranspose2d)
-    layers: list[nn.Module] = []
+    layers: list[nn.Module] = [conv(c_in, channels[0], 1)]
     here = channels[0]
     for there, stride in zip(channels, strides, strict=True):
         if stride == 1:
             layers.append(ResBlock(there, conv))
             continue
         change = conv if stride == 2 else doubling
-        layers += [
-            change(here, there, 4, stride=2, padding=1, bias=False),
-            norm(there),
-            nn.LeakyReLU(0.2),
-        ]
+        layers += [change(here, there, 4, stride=2, padding=1), norm(there), nn.LeakyReLU(0.2)]
         here = there
     return layers
 
 
-def backwards(channels: Sequence[int], strides: Sequence[int]) -> tuple[list[int], list[int]]:
-    """The layers of a `resnet` in reverse order, halving where it doubles."""
-    before = [channels[0], *channels[:-1]]
-    reversed_strides = [stride if stride == 1 else -stride for stride in reversed(strides)]
-    return before[::-1], reversed_strides
+def projection(widths: Sequence[int]) -> list[nn.Module]:
+    """1×1 convolutions from width to width, GroupNorm and LeakyReLU between them."""
+    layers: list[nn.Module] = []
+    for c_in, c_out in pairwise(widths):
+        layers += [nn.Conv2d(c_in, c_out, 1), norm(c_out), nn.LeakyReLU(0.2)]
+    return layers[:-2]
 
 
 FLAT = (64, 64, 128, 128, 128, 128, 256, 256, 128, 128, 128)
 FLAT_STRIDES = (1, 1, 2, 1, 2, 1, 2, 1, -2, 1, 1)
+INVERSE_PROJECTION = (256, 512)
 DEEP = (32, 32, 128, 128, 128, 64, 64, 64)
 DEEP_STRIDES = (1, 1, 2, 1, 1, -2, 1, 1)
-PROJECTION = 512
+PAINTER_DEEP = (64, 64, 128, 128, 128, 32, 32, 32)
+PAINTER_DEEP_STRIDES = (1, 1, 2, 1, 1, -2, 1, 1)
+PROJECTION = (512, 256, 256)
+PAINTER_FLAT = (128, 128, 256, 256, 128, 128, 128, 128, 64, 64, 64)
+PAINTER_FLAT_STRIDES = (1, 1, 2, 1, -2, 1, -2, 1, -2, 1, 1)
 
 
 class SceneAutoencoder(Autoencoder):
     """The inverse renderer and the renderer of `dupont2020`.
 
-    11,227,907 parameters at 3×64×64, the published count, with a scene of 64×16×16×16. Of the
-    published projection widths 256, 512, 1024 the first is left out: with it there are more
-    parameters than published, without it the count comes out.
+    11,227,907 parameters at 3×64×64, as published, with a scene of 64×16×16×16.
 
     Args:
         image_shape: (C, S, S), square, S divisible by 16.
@@ -95,38 +104,32 @@ class SceneAutoencoder(Autoencoder):
                 f"scenes are made of square images with sides divisible by 16, and a width "
                 f"divisible by 8; got {side}×{other} and {width}"
             )
-        flat, deep = ([c * width // 64 for c in widths] for widths in (FLAT, DEEP))
-        depth, between = side // 4, PROJECTION * width // 64
-        self.latent_shape = (deep[-1], depth, depth, depth)
-        columns = deep[-1] * depth
 
-        def project(c_in: int, c_out: int) -> list[nn.Module]:
-            return [nn.Conv2d(c_in, c_out, 1), norm(c_out), nn.LeakyReLU(0.2)]
+        def scaled(widths: Sequence[int]) -> list[int]:
+            return [c * width // 64 for c in widths]
 
+        depth = side // 4
+        features, opened = scaled(DEEP)[-1], scaled(PAINTER_DEEP)[-1]
+        self.latent_shape = (features, depth, depth, depth)
+        flat_end, deep_end = scaled(FLAT)[-1], scaled(PROJECTION)[-1]
         self.encoder = nn.Sequential(
-            nn.Conv2d(channels, flat[0], 3, padding=1, bias=False),
-            *resnet(flat, FLAT_STRIDES, volume=False),
-            *project(flat[-1], between),
-            *project(between, columns),
-            nn.Unflatten(1, (deep[-1], depth)),
-            nn.Conv3d(deep[-1], deep[0], 1, bias=False),
-            *resnet(deep, DEEP_STRIDES, volume=True),
+            *resnet(channels, scaled(FLAT), FLAT_STRIDES, volume=False),
+            *projection([flat_end, *scaled(INVERSE_PROJECTION), features * depth]),
+            nn.Unflatten(1, (features, depth)),
+            *resnet(features, scaled(DEEP), DEEP_STRIDES, volume=True),
         )
         self.decoder = nn.Sequential(
-            *resnet(*backwards(deep, DEEP_STRIDES), volume=True),
-            norm(deep[0]),
-            nn.Conv3d(deep[0], deep[-1], 1, bias=False),
+            *resnet(features, scaled(PAINTER_DEEP), PAINTER_DEEP_STRIDES, volume=True),
             nn.Flatten(1, 2),
-            *project(columns, between),
-            *project(between, flat[-1]),
-            *resnet(*backwards(flat, FLAT_STRIDES), volume=False),
-            norm(flat[0]),
-            nn.Conv2d(flat[0], channels, 3, padding=1),
+            *projection([opened * depth, *scaled(PROJECTION)]),
+            *resnet(deep_end, scaled(PAINTER_FLAT), PAINTER_FLAT_STRIDES, volume=False),
+            nn.Conv2d(scaled(PAINTER_FLAT)[-1], channels, 1),
             nn.Sigmoid(),
         )
-        place = (torch.arange(depth) + 0.5) / depth * 2 - 1
+        place = torch.arange(depth) - (depth - 1) / 2
         z, y, x = torch.meshgrid(place, place, place, indexing="ij")
-        self.register_buffer("ball", (x**2 + y**2 + z**2 <= 1).float(), persistent=False)
+        inside = x**2 + y**2 + z**2 <= ((depth - 1) / 2) ** 2
+        self.register_buffer("ball", inside.float(), persistent=False)
 
     def encode(self, x: Tensor) -> Encoding:
         """The scene of images (N, C, S, S), nothing outside the ball that turns with it."""

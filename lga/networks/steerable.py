@@ -3,9 +3,10 @@
 A feature map holds trivial fields, which only move when the image turns, and vector fields
 (frequency 1), whose arrows turn with it. Read as complex numbers, arrows are multiplied by e^{iα}
 when the image turns by α, and a filter from frequency m to frequency n commutes with that if and
-only if it is R(r) e^{i(n − m)θ}: a free radial profile R on a fixed circular harmonic, n − m in
-{−1, 0, 1} here. Filters are sampled on the pixel grid, so equivariance is exact to rounding under
-quarter turns and up to interpolation at other angles.
+only if it is R(r) e^{i(n − m)θ}: a free radial profile R on a fixed circular harmonic. Real arrows
+hold both frequencies, v and its conjugate, so that n − m is in {−1, 0, 1, 2} here. Filters are
+sampled on the pixel grid, so equivariance is exact to rounding under quarter turns and up to
+interpolation at other angles.
 """
 
 from typing import NamedTuple
@@ -33,12 +34,14 @@ class Fields(NamedTuple):
 
 HIDDEN = Fields(trivial=32, vector=32)
 SIZES = (7, 5, 5, 5, 5, 3)
-LEAST_SIDE = 1 + sum(size - 1 for size in SIZES)
+PADDINGS = (1, 2, 2, 2, 2, 2)
+LEAST_SIDE = SIZES[0] - 2 * PADDINGS[0]
 LARGEST_SIDE = 32
+DROPOUT = 0.2
 
 
 class SteerableConv(nn.Module):
-    """A rotation-equivariant convolution, without padding and without bias.
+    """A rotation-equivariant convolution without bias.
 
     Profiles R are combinations of Gaussian rings at whole radii, which are the weights. All parts
     are fused into one filter for one conv2d.
@@ -46,11 +49,12 @@ class SteerableConv(nn.Module):
     Args:
         fields_in, fields_out: what comes in and what goes out.
         size: side of the filter in pixels, odd.
+        padding: of zeros around the map.
     """
 
-    def __init__(self, fields_in: Fields, fields_out: Fields, size: int) -> None:
+    def __init__(self, fields_in: Fields, fields_out: Fields, size: int, padding: int = 0) -> None:
         super().__init__()
-        self.fields_in, self.fields_out = fields_in, fields_out
+        self.fields_in, self.fields_out, self.padding = fields_in, fields_out, padding
         reach = size // 2
         place = torch.arange(-reach, reach + 1.0)
         y, x = torch.meshgrid(-place, place, indexing="ij")
@@ -59,13 +63,16 @@ class SteerableConv(nn.Module):
             -((radius - torch.arange(reach + 1.0)[:, None, None]) ** 2) / (2 * RING_WIDTH_PX**2)
         )
         rings = rings / rings.flatten(1).norm(dim=1)[:, None, None]
-        # e^{iθ} has no value at the centre, so its profiles vanish there.
+        # e^{iθ} and e^{2iθ} have no value at the centre, so their profiles vanish there.
         arrows = torch.stack([x, y]) / radius.clamp(min=0.5)
+        doubled = torch.stack([arrows[0] ** 2 - arrows[1] ** 2, 2 * arrows[0] * arrows[1]])
         self.register_buffer("rings", rings, persistent=False)  # (J, size, size)
-        self.register_buffer("waves", rings[1:, None] * arrows, persistent=False)  # (J − 1, 2, …)
+        # (J − 1, 2, size, size), cos and sin of θ and of 2θ
+        self.register_buffer("waves", rings[1:, None] * arrows, persistent=False)
+        self.register_buffer("double_waves", rings[1:, None] * doubled, persistent=False)
 
         def weights(n_out: int, n_in: int, *rest: int) -> nn.Parameter:
-            numbers = fields_in.channels * rest[0]
+            numbers = max(1, fields_in.channels * rest[0])  # a 1×1 filter has no waves
             return nn.Parameter(torch.randn(n_out, n_in, *rest) * (2 / numbers) ** 0.5)
 
         still, waves = len(rings), len(rings) - 1
@@ -73,22 +80,27 @@ class SteerableConv(nn.Module):
         self.trivial_to_vector = weights(fields_out.vector, fields_in.trivial, waves, 2)
         self.vector_to_trivial = weights(fields_out.trivial, fields_in.vector, waves, 2)
         self.vector_to_vector = weights(fields_out.vector, fields_in.vector, still, 2)
+        self.mirrored_to_vector = weights(fields_out.vector, fields_in.vector, waves, 2)
 
     def filter(self) -> Tensor:
         """The fused filter, (channels out, channels in, size, size)."""
         t_t = torch.einsum("oij,jhw->oihw", self.trivial_to_trivial, self.rings)
-        t_v = self.harmonic(self.trivial_to_vector).transpose(1, 2)  # (out, 2, in, …)
-        v_t = self.harmonic(self.vector_to_trivial)  # (out, in, 2, …): Re(conj(c e^{iθ}) v)
+        # (out, 2, in, …); Re(conj(c e^{iθ}) v), (out, in, 2, …)
+        t_v = self.harmonic(self.trivial_to_vector, self.waves).transpose(1, 2)
+        v_t = self.harmonic(self.vector_to_trivial, self.waves)
+        # (a + ib) v + (c + id) conj(v), (out, 2, in, 2, …)
         a, b = torch.einsum("oijc,jhw->coihw", self.vector_to_vector, self.rings)
-        v_v = torch.stack([torch.stack([a, -b], 2), torch.stack([b, a], 2)], 1)  # (out, 2, in, 2)
+        c, d = self.harmonic(self.mirrored_to_vector, self.double_waves).unbind(2)
+        v_v = torch.stack([torch.stack([a + c, d - b], 2), torch.stack([b + d, a - c], 2)], 1)
         to_trivial = torch.cat([t_t, v_t.flatten(1, 2)], 1)
         to_vector = torch.cat([t_v.flatten(0, 1), v_v.flatten(0, 1).flatten(1, 2)], 1)
         return torch.cat([to_trivial, to_vector])
 
-    def harmonic(self, weights: Tensor) -> Tensor:
-        """c R(r) e^{iθ} for complex weights c, (out, in, J − 1, 2) to (out, in, 2, size, size)."""
+    @staticmethod
+    def harmonic(weights: Tensor, waves: Tensor) -> Tensor:
+        """c R(r) e^{inθ} for complex weights c, (out, in, J − 1, 2) to (out, in, 2, size, size)."""
         a, b = weights.unbind(-1)
-        cos, sin = self.waves.unbind(1)
+        cos, sin = waves.unbind(1)
 
         def combine(one: Tensor, other: Tensor) -> Tensor:
             return torch.einsum("oij,jhw->oihw", one, other)
@@ -98,20 +110,21 @@ class SteerableConv(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.filter())
+        return F.conv2d(x, self.filter(), padding=self.padding)
 
 
 class SteerableNonlinearity(nn.Module):
     """Batch normalisation and a ReLU: of trivial fields' values, of vector fields' lengths.
 
-    A vector is divided by its field's root mean square length and loses a learned length, so that
-    short ones vanish and directions stay.
+    A vector is divided by its field's root mean square length, scaled and shortened by learned
+    numbers, so that short ones vanish and directions stay.
     """
 
     def __init__(self, fields: Fields) -> None:
         super().__init__()
         self.fields = fields
         self.trivial = nn.BatchNorm2d(fields.trivial)
+        self.scale = nn.Parameter(torch.ones(fields.vector, 1, 1))
         self.shrink = nn.Parameter(torch.full((fields.vector, 1, 1), 0.25))
         self.register_buffer("mean_square", torch.ones(fields.vector))
 
@@ -124,7 +137,7 @@ class SteerableNonlinearity(nn.Module):
             self.mean_square.lerp_(mean_square.detach(), 0.1)
         else:
             mean_square = self.mean_square
-        scale = (mean_square + 1e-5).rsqrt()[:, None, None]
+        scale = self.scale.abs() * (mean_square + 1e-5).rsqrt()[:, None, None]
         length = (square + 1e-8).sqrt() * scale
         factor = scale * F.relu(length - self.shrink) / length
         moved = (vectors * factor[:, :, None]).flatten(1, 2)
@@ -134,9 +147,8 @@ class SteerableNonlinearity(nn.Module):
 class SteerableEncoder(nn.Module):
     """An embedding that does not change and an arrow that turns when the image turns.
 
-    Six blocks without padding, 28×28 → 22 → 18 → 14 → 10 → 6 → 4, the last one without
-    nonlinearity, and the spatial mean. Filter sizes and fields are published, the padding is not.
-    Images have at least `LEAST_SIDE` pixels a side.
+    Six blocks, 28×28 → 24 five times → 26, a 1×1 head and the spatial mean, as in the paper's
+    public code: 100,480 parameters. Images have at least `LEAST_SIDE` pixels a side.
 
     Args:
         channels: of the images.
@@ -152,11 +164,12 @@ class SteerableEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.embedding = embedding
-        between = [Fields(channels, 0), *[hidden] * (len(SIZES) - 1)]
+        here = Fields(channels, 0)
         blocks: list[nn.Module] = []
-        for here, there, size in zip(between, between[1:], SIZES, strict=False):
-            blocks += [SteerableConv(here, there, size), SteerableNonlinearity(there)]
-        self.blocks = nn.Sequential(*blocks, SteerableConv(hidden, Fields(embedding, 1), SIZES[-1]))
+        for size, padding in zip(SIZES, PADDINGS, strict=True):
+            blocks += [SteerableConv(here, hidden, size, padding), SteerableNonlinearity(hidden)]
+            here = hidden
+        self.blocks = nn.Sequential(*blocks, SteerableConv(hidden, Fields(embedding, 1), 1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) to embeddings (N, embedding) and vectors (N, 2), x right and y up."""
@@ -167,8 +180,7 @@ class SteerableEncoder(nn.Module):
 class CanonicalDecoder(nn.Sequential):
     """Paints one picture per embedding: 2×2 → 4 → 8 → 16 → 32, cropped to the image.
 
-    1,120,257 parameters at 1×28×28, the published count. The widths are published, the filters'
-    sizes 5, 5, 3, 3 are what gives that count.
+    1,120,257 parameters at 1×28×28, as in the paper's public code.
 
     Args:
         image_shape: (C, H, W), H and W at most `LARGEST_SIDE`.
@@ -181,12 +193,13 @@ class CanonicalDecoder(nn.Sequential):
     ) -> None:
         channels, self.height, self.wide = image_shape
         layers: list[nn.Module] = [nn.Conv2d(embedding, width, 1), nn.BatchNorm2d(width), nn.ReLU()]
-        for size in (5, 5, 3, 3):
+        for size in (3, 3, 5, 5):
             layers += [
                 nn.Upsample(scale_factor=2, mode="bilinear"),
                 nn.Conv2d(width, width, size, padding=size // 2),
                 nn.BatchNorm2d(width),
                 nn.ReLU(),
+                nn.Dropout2d(DROPOUT),
             ]
         super().__init__(*layers, nn.Conv2d(width, channels, 1), nn.Sigmoid())
         # With channels last, the wide maps of the end go through twice as fast on a CPU.

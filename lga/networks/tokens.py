@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 OCTAVES = 15
-FIRST_OCTAVE = -5
+FIRST_OCTAVES = {"origins": -5, "directions": 0}
 RAY_FEATURES = 2 * 3 * 2 * OCTAVES
 PLACES = (15, 20)
 
@@ -15,10 +15,11 @@ PLACES = (15, 20)
 def ray_features(origins: Tensor, directions: Tensor) -> Tensor:
     """sin and cos of 15 octaves of where rays start and where they go, (…, 3) to (…, 180).
 
-    The lowest octave is not stated in the paper: half a period in 32 units here.
+    Places begin with half a period in 32 units, directions with half a period in one.
     """
-    frequencies = math.pi * 2.0 ** torch.arange(FIRST_OCTAVE, FIRST_OCTAVE + OCTAVES)
-    phase = torch.stack([origins, directions], -2)[..., None] * frequencies.to(origins)
+    first = torch.tensor(list(FIRST_OCTAVES.values()))[:, None]
+    frequencies = math.pi * 2.0 ** (first + torch.arange(OCTAVES))  # (2, 15)
+    phase = torch.stack([origins, directions], -2)[..., None] * frequencies[:, None].to(origins)
     return torch.cat([phase.sin(), phase.cos()], -1).flatten(-3)
 
 
@@ -96,8 +97,8 @@ class TokenEncoder(nn.Module):
             self.convolutions[0].weight[:, :channels] *= math.sqrt(RAY_FEATURES / channels)
         # As published: places for images up to 240×320, and what marks a token's camera as the
         # one whose frame is used, or as another. One input view needs the first of these only.
-        self.places = nn.Parameter(0.02 * torch.randn(width, *PLACES))
-        self.cameras = nn.Parameter(0.02 * torch.randn(2, width))
+        self.places = nn.Parameter(torch.randn(width, *PLACES))
+        self.cameras = nn.Parameter(torch.randn(2, width))
         self.blocks = nn.ModuleList(
             Block(width, None, width // head_dim, head_dim, 2 * width) for _ in range(depth)
         )
@@ -139,11 +140,11 @@ class RayDecoder(nn.Module):
             Block(RAY_FEATURES, width, width // head_dim, head_dim, 2 * width) for _ in range(depth)
         )
         self.color = nn.Sequential(
-            nn.Linear(RAY_FEATURES, 128), nn.ReLU(), nn.Linear(128, channels)
+            nn.Linear(RAY_FEATURES, 128), nn.ReLU(), nn.Linear(128, channels), nn.Sigmoid()
         )
 
     def forward(self, rays: Tensor, tokens: Tensor) -> Tensor:
-        """Ray features (N, r, 180) and tokens (N, n, width) to colours (N, r, C), unclipped."""
+        """Ray features (N, r, 180) and tokens (N, n, width) to colours (N, r, C) in [0, 1]."""
         for block in self.blocks:
             rays = block(rays, tokens)
         return self.color(rays)

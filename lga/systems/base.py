@@ -25,9 +25,11 @@ class System(nn.Module, ABC):
     Attributes:
         group: the group whose elements `transform` takes.
         remarks: what a run's record says beyond its figures.
+        views: how many pairs in a row of a training batch share their x1.
     """
 
     group: Group
+    views: int = 1
     remarks: Mapping[str, Any] = {}
 
     @classmethod
@@ -60,6 +62,10 @@ class System(nn.Module, ABC):
     def predict(self, pairs: Pairs) -> Tensor:
         """x̂2 from all that the system may know of a pair: x1 and its `element`."""
         return self.transform(pairs.x1, self.element(pairs))
+
+    def diagnose(self, pairs: Pairs) -> dict[str, Tensor]:
+        """Further figures of pairs for the record, each (n,), where a system has any."""
+        return {}
 
     def path(self, pairs: Pairs, n: int) -> Tensor:
         """n elements (n, d, d) along one curve in the group, for showing an orbit."""
@@ -95,11 +101,11 @@ class LatentSystem(System):
     def transform(self, x: Tensor, g: Tensor) -> Tensor:
         return self.decode(self.act(g, self.encode(x)))
 
-    def both_ways(self, pairs: Pairs) -> tuple[Tensor, Encoding]:
-        """The images [x2; x1] and the moved latents [g·z1; g⁻¹·z2] that should paint them."""
+    def both_ways(self, pairs: Pairs) -> tuple[Tensor, Encoding, Encoding]:
+        """Images [x2; x1], latents [z1; z2] and those, [g·z1; g⁻¹·z2], that should paint them."""
         g = torch.cat([pairs.g, self.group.inverse(pairs.g)])
-        moved = self.act(g, self.encode(torch.cat([pairs.x1, pairs.x2])))
-        return torch.cat([pairs.x2, pairs.x1]), moved
+        encoding = self.encode(torch.cat([pairs.x1, pairs.x2]))
+        return torch.cat([pairs.x2, pairs.x1]), encoding, self.act(g, encoding)
 
     def mask_fraction(self) -> float:
         """|M|: the share of the latent that g moves, in [0, 1]."""

@@ -57,7 +57,7 @@ class Dupont2020(LatentSystem):
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         """‖x2 − x̂2‖₁ + w (1 − SSIM(x2, x̂2)), and the same for x1 and g⁻¹."""
-        target, moved = self.both_ways(pairs)
+        target, _, moved = self.both_ways(pairs)
         painted = self.decode(moved)
         # A mean over both directions, doubled, is the sum of the two means.
         return {

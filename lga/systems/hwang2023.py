@@ -6,13 +6,30 @@ z = E(x2) − E(x1) ∈ R^d;   x̂2 = D(z, x1) = f⁻¹(f(x1) + M z)            
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lga.groups import Group, Translation
 from lga.losses import code_consistency_loss, gaussian_kl, pixel_loss
-from lga.networks import GaussianEncoder, Glow
+from lga.metrics import psnr_db
+from lga.networks import BrainAutoencoder, Glow, MNISTAutoencoder
 from lga.pairs import Pairs
-from lga.systems.base import System
+from lga.systems.base import System, network_kind
+
+
+def variational_encoder(image_shape: tuple[int, int, int], code: int) -> nn.Sequential:
+    """`jin2024`'s encoder with twice the outputs: means and log variances (its section 6.2).
+
+    Args:
+        image_shape: (C, H, W).
+        code: length of the code on small images; on large ones it is `jin2024`'s latent map.
+    """
+    if network_kind("auto", image_shape) == "mnist":
+        return MNISTAutoencoder(image_shape, 2 * code).encoder
+    encoder = BrainAutoencoder(image_shape).encoder
+    last = encoder[-1]
+    encoder[-1] = nn.Conv2d(last.in_channels, 2 * last.out_channels, 3, padding=1)
+    return encoder
 
 
 class Hwang2023(System):
@@ -24,10 +41,11 @@ class Hwang2023(System):
 
     Args:
         image_shape: (C, H, W), even sides.
-        code: d, how many numbers say how an image is moved; 10 in the paper.
+        code: d, how many numbers say how an image is moved, where images are small; as many as
+            `jin2024`'s latent has, in its comparison; 10 in the paper of the system.
         levels: of the invertible network at most; 3 at 64×64, 2 at 28×28.
         hidden: channels inside its couplings; 128 in the paper.
-        kl_weight: weight of KL(q(z|x) ‖ N(0, 1)) per code; not stated in the paper.
+        kl_weight: weight of KL(q(z|x) ‖ N(0, 1)) of x2's code; not stated in the paper.
         consistency_weight: weight of ‖E(D(z′, x′)) − E(x′) − z′‖₁; not stated in the paper.
     """
 
@@ -35,17 +53,21 @@ class Hwang2023(System):
         self,
         image_shape: tuple[int, int, int],
         *,
-        code: int = 10,
+        code: int = 24,
         levels: int = 3,
         hidden: int = 128,
         kl_weight: float = 1e-5,
         consistency_weight: float = 0.01,
     ) -> None:
         super().__init__()
-        self.group: Group = Translation(code)
         self.flow = Glow(image_shape, levels, hidden=hidden)
-        self.encoder = GaussianEncoder(image_shape, code)
-        self.direction = nn.Linear(code, math.prod(image_shape), bias=False)  # M
+        self.encoder = variational_encoder(image_shape, code)
+        with torch.no_grad():
+            numbers = self.encoder.eval()(torch.zeros(1, *image_shape)).numel() // 2
+        self.encoder.train()
+        self.group: Group = Translation(numbers)
+        self.direction = nn.Linear(numbers, math.prod(image_shape), bias=False)  # M
+        nn.init.xavier_uniform_(self.direction.weight)
         self.kl_weight, self.consistency_weight = kl_weight, consistency_weight
 
     @classmethod
@@ -66,7 +88,7 @@ class Hwang2023(System):
     def code(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z|x), each (N, d)."""
         mean, log_variance = self.encoder(x).chunk(2, 1)
-        return mean, log_variance
+        return mean.flatten(1), log_variance.flatten(1)
 
     def transform(self, x: Tensor, g: Tensor) -> Tensor:
         """D(z, x) for translations g by z, (N, d + 1, d + 1), as `element` gives them.
@@ -93,6 +115,16 @@ class Hwang2023(System):
             )
         return self.group.element(self.code(pairs.x4)[0] - self.code(pairs.x3)[0])
 
+    def diagnose(self, pairs: Pairs) -> dict[str, Tensor]:
+        """How alike a pair's own z and the demonstration's are, and the PSNR with its own."""
+        shown = self.group.vector(self.element(pairs))
+        own = self.code(pairs.x2)[0] - self.code(pairs.x1)[0]
+        painted = self.move(own, pairs.x1).clamp(0, 1)
+        return {
+            "demonstration_cosine": F.cosine_similarity(shown, own),
+            "psnr_own_element_db": psnr_db(painted, pairs.x2),
+        }
+
     def path(self, pairs: Pairs, n: int) -> Tensor:
         """From e to what the first pair's demonstration shows, in equal steps."""
         z = self.group.vector(self.element(next(pairs.split(1))))
@@ -114,6 +146,6 @@ class Hwang2023(System):
         consistency = code_consistency_loss(self.code(elsewhere)[0], mean[: len(z)] + z.roll(1, 0))
         return {
             "pixel": pixel_loss(pairs.x2, painted),
-            "kl": self.kl_weight * gaussian_kl(mean, log_variance),
+            "kl": self.kl_weight * gaussian_kl(mean[len(z) :], log_variance[len(z) :]),
             "consistency": self.consistency_weight * consistency,
         }

@@ -12,7 +12,7 @@ from lga.groups import Group
 from lga.latents import FixedSplit, LatentAction
 from lga.lookup import check_name
 from lga.losses import PIXEL_LOSSES, latent_inverse_loss, perceptual_loss
-from lga.metrics import lpips_network
+from lga.metrics import lpips_network, psnr_db
 from lga.networks import BrainAutoencoder, MNISTAutoencoder, RenderedAutoencoder
 from lga.pairs import Pairs
 from lga.representations import Irreps
@@ -79,16 +79,27 @@ class Jin2024(LatentSystem):
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         """L_x(x2, D(g·z1)) + L_x(x1, D(g⁻¹·z2)) + w ‖z − E(D(z))‖².
 
-        Both directions go through the networks as one batch. The last term is taken at the moved
-        latents z = g·z1 and g⁻¹·z2, whose D(z) is at hand.
+        Both directions go through the networks as one batch. The last term is taken at latents
+        encoded from data, z = E(x1) and E(x2), as in section 6.1.
         """
-        target, moved = self.both_ways(pairs)
+        target, encoding, moved = self.both_ways(pairs)
         painted = self.decode(moved)
         # A mean over both directions, doubled, is the sum of the two means.
         terms = {"pixel": 2 * PIXEL_LOSSES[self.loss_form](target, painted)}
         if self.perceptual_weight:
             terms["perceptual"] = 2 * self.perceptual_weight * perceptual_loss(target, painted)
         if self.latent_inverse_weight:
-            inverse_loss = latent_inverse_loss(moved.z, self.encode(painted).z)
+            inverse_loss = latent_inverse_loss(encoding.z, self.encode(self.decode(encoding)).z)
             terms["latent_inverse"] = self.latent_inverse_weight * inverse_loss
         return terms
+
+    def diagnose(self, pairs: Pairs) -> dict[str, Tensor]:
+        """Of a skip: how far off its attention looks, in pixels, and the PSNR with another's."""
+        encoding = self.act(pairs.g, self.encode(pairs.x1))
+        if encoding.skip is None:
+            return {}
+        other = encoding._replace(skip=encoding.skip.roll(1, 0))
+        return {
+            "attended_distance_px": self.network.attended_distance_px(encoding),
+            "psnr_other_skip_db": psnr_db(self.decode(other).clamp(0, 1), pairs.x2),
+        }

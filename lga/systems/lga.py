@@ -112,7 +112,7 @@ class LGA(LatentSystem):
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         """L_x(x2, D(g·z1)) + L_x(x1, D(g⁻¹·z2))."""
-        target, moved = self.both_ways(pairs)
+        target, _, moved = self.both_ways(pairs)
         return {"pixel": 2 * PIXEL_LOSSES[self.loss_form](target, self.decode(moved))}
 
 

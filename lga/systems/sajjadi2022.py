@@ -28,7 +28,9 @@ class Sajjadi2022(System):
         camera: how it looks at the object.
         tokens: width of a token, a multiple of 64; 768 in the paper.
         depth: self-attention blocks; 10 in the paper.
-        rays: target rays per pair and step of training; not stated for 64×64 images.
+        rays: target rays per x1 and step of training, over all its second images; 8,192 in the
+            implementation that the authors recognise.
+        views: second images per x1 and step of training; all 23 others there.
     """
 
     def __init__(
@@ -39,7 +41,8 @@ class Sajjadi2022(System):
         *,
         tokens: int = 768,
         depth: int = 10,
-        rays: int = 512,
+        rays: int = 8192,
+        views: int = 23,
     ) -> None:
         super().__init__()
         channels, side, other = image_shape
@@ -48,7 +51,8 @@ class Sajjadi2022(System):
                 f"images are square with sides divisible by 16, tokens' widths divisible by 64; "
                 f"got {side}×{other} and {tokens}"
             )
-        self.group, self.camera, self.rays = group, camera, rays
+        self.group, self.camera = group, camera
+        self.rays, self.views = rays, views
         self.encoder = TokenEncoder(channels, tokens, depth)
         self.decoder = RayDecoder(channels, tokens)
         directions = camera.rays(side)
@@ -65,13 +69,17 @@ class Sajjadi2022(System):
         return None
 
     def look(self, tokens: Tensor, g: Tensor, pixels: Tensor) -> Tensor:
-        """Colours (N, r, C) of pixels (N, r), counted row by row, of the moved object."""
+        """Colours (N, r, C) of pixels (N, r), counted row by row, of objects moved by g (N, 3, 3).
+
+        Tokens (n, m, width) are those of one x1 for every N / n elements in a row.
+        """
         # Mixed precision would round rays to the next pixel.
         with torch.autocast(g.device.type, enabled=False):
             directions = self.directions.flatten(0, 1)[pixels]
             turned = self.camera.turn(self.group, g)
             features = ray_features(*self.camera.moved_rays(turned, directions))
-        return self.decoder(features, tokens)
+        together = features.reshape(len(tokens), -1, features.shape[-1])
+        return self.decoder(together, tokens).reshape(*pixels.shape, -1)
 
     def transform(self, x: Tensor, g: Tensor) -> Tensor:
         height, wide = x.shape[2:]
@@ -80,10 +88,12 @@ class Sajjadi2022(System):
         return colors.mT.unflatten(2, (height, wide))
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
-        """‖x2(r) − x̂2(r)‖² over random rays r of each second image."""
+        """‖x2(r) − x̂2(r)‖² over random rays r of each second image; each x1 is encoded once."""
         n, _, height, wide = pairs.x2.shape
-        pixels = torch.randint(height * wide, (n, self.rays), device=pairs.x2.device)
-        seen = self.look(self.encoder(pairs.x1, self.own_rays), pairs.g, pixels)
+        per_view = max(1, self.rays // pairs.views)
+        pixels = torch.randint(height * wide, (n, per_view), device=pairs.x2.device)
+        tokens = self.encoder(pairs.x1[:: pairs.views], self.own_rays)
+        seen = self.look(tokens, pairs.g, pixels)
         colors = pairs.x2.flatten(2).mT
         target = colors.gather(1, pixels[..., None].expand(-1, -1, colors.shape[2]))
         return {"pixel": pixel_loss(target, seen)}

@@ -45,7 +45,8 @@ class Swarnali2025(LatentSystem):
             maps on the MNIST network.
         mask: "learned", or a control.
         threshold: τ of the learned mask.
-        initial_logit: mean of its initial logits; not stated in the paper.
+        initial_logit: mean of its initial logits; 0 in the public script.
+        initial_spread: their standard deviation; 0.1 in the public script.
         varying: share of units that move under `mask="fixed"`.
         invariance_weight: λ_i.
         equivariance_weight: λ_v.
@@ -64,6 +65,7 @@ class Swarnali2025(LatentSystem):
         mask: Literal["learned", "fixed", "all"] = "learned",
         threshold: float = 0.5,
         initial_logit: float = 0.0,
+        initial_spread: float = 0.1,
         varying: float = 0.5,
         invariance_weight: float = 1.0,
         equivariance_weight: float = 1.0,
@@ -89,7 +91,7 @@ class Swarnali2025(LatentSystem):
         representation = TurnedMaps(group, channels) if turned else Irreps.vectors(group, channels)
         units = len(representation.sizes)
         if mask == "learned":
-            split = LearnedMask(units, threshold, initial_logit)
+            split = LearnedMask(units, threshold, initial_logit, initial_spread)
         else:
             split = FixedSplit(units, units if mask == "all" else round(varying * units))
         super().__init__(pair, LatentAction(representation, split))

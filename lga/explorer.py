@@ -187,8 +187,10 @@ def png(panels: dict[str, Tensor | np.ndarray]) -> bytes:
 
 
 def as_picture(panel: Tensor | np.ndarray) -> Image.Image:
-    """An image (C, H, W) in [0, 1], or RGB pixels, as a square picture."""
+    """An image (C, H, W) or volume in [0, 1], or RGB pixels, as a square picture."""
     if isinstance(panel, np.ndarray):
         return Image.fromarray(panel)
+    if panel.ndim == 4:  # a volume, seen from the front
+        panel = panel[:, panel.shape[1] // 2]
     shown = (panel.expand(3, -1, -1) * 255).round().byte().permute(1, 2, 0).numpy()
     return Image.fromarray(shown).resize((SIDE_PX, SIDE_PX), Image.Resampling.NEAREST)

@@ -48,7 +48,10 @@ def image_grid(
         captions: n numbers in dB printed under the last row.
     """
     columns = len(rows[0])
-    figure = ImageGrid(figsize=(1.0 * columns + 1.1, 1.06 * len(rows) + 0.25), layout="constrained")
+    rows = [as_pictures(images) for images in rows]
+    tall = rows[0].shape[2] / rows[0].shape[3]
+    height = (tall + 0.06) * len(rows) + 0.25
+    figure = ImageGrid(figsize=(1.0 * columns + 1.1, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for row, (images, label) in enumerate(zip(rows, labels, strict=True)):
@@ -64,6 +67,18 @@ def image_grid(
         for axis, value in zip(axes[-1], captions.tolist(), strict=True):
             axis.set_xlabel(f"{value:.1f} dB", fontsize=8, labelpad=3, color=INK)
     return figure
+
+
+def as_pictures(images: Tensor) -> Tensor:
+    """Pictures (n, C, H, W) as they are; volumes as three central slices under one another.
+
+    Of a volume (n, C, D, H, W) with equal sides: seen from the front, from above, from the side.
+    """
+    if images.ndim == 4:
+        return images
+    depth, height, width = (side // 2 for side in images.shape[2:])
+    front, above = images[:, :, depth], images[:, :, :, height]
+    return torch.cat([front, above, images[..., width].mT], 2)
 
 
 @torch.no_grad()
@@ -90,7 +105,7 @@ def orbit(system: System, x: Tensor, path: Tensor) -> ImageGrid:
         path: elements (t, d, d) of `system.group`.
     """
     x, path = x.to(device_of(system)), path.to(device_of(system))
-    rows = [system.transform(image.expand(len(path), -1, -1, -1), path) for image in x]
+    rows = [system.transform(repeated(image, len(path)), path) for image in x]
     return image_grid(
         [torch.cat([image[None], row]) for image, row in zip(x, rows, strict=True)],
         ["x, then D(g·E(x))", *[""] * (len(x) - 1)],
@@ -109,7 +124,7 @@ def orbits(systems: Mapping[str, System], x: Tensor, path: Tensor) -> ImageGrid:
     rows = []
     for system in systems.values():
         device = device_of(system)
-        turned = system.transform(x.to(device).expand(len(path), -1, -1, -1), path.to(device))
+        turned = system.transform(repeated(x.to(device), len(path)), path.to(device))
         rows.append(torch.cat([x[None], turned.cpu()]))
     return image_grid(rows, list(systems))
 
@@ -128,6 +143,11 @@ def layers(system: LatentSystem, batch: Pairs) -> ImageGrid:
     rows = [batch.x1, batch.x2, parts.composed(), parts.alpha * parts.still, parts.moved]
     labels = ["x₁", "x₂ = g·x₁", "x̂₂", "a·B, what stays", "F(g·z)"]
     return image_grid(rows, labels)
+
+
+def repeated(image: Tensor, n: int) -> Tensor:
+    """n views of one image (C, …)."""
+    return image.expand(n, *[-1] * image.ndim)
 
 
 def device_of(system: System) -> torch.device:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def psnr_db(x: Tensor, y: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio of images (N, C, H, W) in [0, 1], data range 1; (N,), in dB.
+    """Peak signal-to-noise ratio of images (N, C, …) in [0, 1], data range 1; (N,), in dB.
 
     Equal images have an infinite ratio.
     """
@@ -17,7 +17,9 @@ def psnr_db(x: Tensor, y: Tensor) -> Tensor:
 
 
 def ssim(x: Tensor, y: Tensor, data_range: float = 1.0) -> Tensor:
-    """Structural similarity of images (N, C, H, W) in [0, 1], 11 px a side and more; (N,).
+    """Structural similarity of images (N, C, H, W) or volumes (N, C, D, H, W), (N,).
+
+    In [0, 1], 11 px a side and more; of volumes with windows in space.
 
     scikit-image's definition with Gaussian weights and population covariances, as Wang et al. have
     it: windows of σ = 1.5 px, 11 px wide, wholly inside the image. Differentiable, in the images'
@@ -27,11 +29,16 @@ def ssim(x: Tensor, y: Tensor, data_range: float = 1.0) -> Tensor:
     distance_px = torch.arange(-5.0, 6.0, dtype=x.dtype, device=x.device)
     window = torch.exp(-(distance_px**2) / (2 * 1.5**2))
     window = window / window.sum()
-    channels = x.shape[1]
+    channels, axes = x.shape[1], x.ndim - 2
+    conv = F.conv3d if axes == 3 else F.conv2d
 
     def blur(image: Tensor) -> Tensor:
-        rows = F.conv2d(image, window.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
-        return F.conv2d(rows, window.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
+        for axis in reversed(range(axes)):
+            shape = [len(window) if axis == other else 1 for other in range(axes)]
+            image = conv(
+                image, window.view(1, 1, *shape).expand(channels, 1, *shape), groups=channels
+            )
+        return image
 
     # Differences of squares of nearly equal numbers: mixed precision would leave nothing of them.
     with torch.autocast(x.device.type, enabled=False):

@@ -84,6 +84,7 @@ class Rule:
 
 MNISTS = ("rotated_mnist", "blocked_mnist")
 RENDERED = ("nmr", "plane_in_the_sky")
+VOLUMES = ("adrenal_3d", "brain_3d")
 LGA = ("lga", "lga_matched", "lga_generic")
 RULES = (
     # quick: the story and the plumbing, a minute or two on one CPU core; nothing is downloaded.
@@ -111,6 +112,11 @@ RULES = (
         profile="quick", dataset=RENDERED,
     ),
     Rule({"views": 24}, profile="quick", dataset="plane_in_the_sky"),
+    Rule(
+        {"train_pairs": 3_200, "batch_size": 8, "validation_pairs": 64, "test_pairs": 100,
+         "bodies": 600, "subjects": 120},
+        profile="quick", dataset=VOLUMES,
+    ),
     # standard: one budget for every system; half an hour on two cores for small grey images,
     # minutes on a GPU for the rest.
     Rule(
@@ -126,9 +132,13 @@ RULES = (
          "perceptual_weight": 5e-4},
         profile="standard", dataset=RENDERED,
     ),
+    Rule(
+        {"train_pairs": 400_000, "batch_size": 32, "learning_rate": 1e-3, "test_pairs": 1_000},
+        profile="standard", dataset=VOLUMES,
+    ),
     # paper: the published optimiser settings; the number of epochs is not published.
     Rule({"train_pairs": 60_000_000, "validations": 200}, profile="paper"),
-    Rule({"train_pairs": 5_000_000}, profile="paper", dataset="brain_mri"),
+    Rule({"train_pairs": 5_000_000}, profile="paper", dataset=("brain_mri", *VOLUMES)),
     Rule(
         {"train_pairs": 10_000_000, "precision": "bf16-mixed", "perceptual_weight": 5e-4},
         profile="paper", dataset=RENDERED,
@@ -138,6 +148,7 @@ RULES = (
     # Elsewhere its mask starts with everything moving: undecided, it is all zeros, for good, before
     # the networks paint anything that a movement could improve.
     Rule({"initial_logit": 1.0}, system="swarnali2025", dataset=("brain_mri", *RENDERED)),
+    Rule({"learning_rate": 1e-3}, system="swarnali2025", dataset=VOLUMES),
     # winter2022: Adam 1e-3, 128 images a batch, both of each pair, gradients clipped at 0.5; rates
     # × 0.995 every two epochs of 60,000 images. Its wide maps are several times faster in bf16.
     Rule(
@@ -196,6 +207,8 @@ RULES = (
     Rule({"muon_learning_rate": 0.04}, dataset="rotated_mnist", system="lga_matched"),
     Rule({"batch_size": 16}, dataset=RENDERED, system="lga"),
     Rule({"batch_size": 8}, dataset="brain_mri", system="lga"),
+    Rule({"batch_size": 16}, profile="standard", dataset=VOLUMES, system="lga"),
+    Rule({"batch_size": 8}, profile="quick", dataset=VOLUMES, system="lga"),
     Rule({"train_pairs": 12_800}, profile="quick", dataset=MNISTS, system="lga"),
     Rule({"train_pairs": 1_000}, profile="quick", dataset="brain_mri", system="lga"),
     Rule({"width": 64, "train_pairs": 2_400}, profile="quick", dataset=RENDERED, system="lga"),
@@ -203,6 +216,8 @@ RULES = (
     Rule({"still": 4}, dataset="blocked_mnist", system="lga_matched"),
     # jin2024, section 6.1: the latent-inverse term is used on rotated MNIST only.
     Rule({"latent_inverse_weight": 1e-4}, dataset="rotated_mnist", system="jin2024"),
+    # A volume says more than a digit: 32 vectors of R³.
+    Rule({"latent_dim": 96}, dataset=VOLUMES, system="jin2024"),
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from conftest import publish, record
 import lga
 from lga import records
 from lga.datasets.nmr import read_packed, read_source
-from lga.pictures import coronal, digits, rendering
+from lga.pictures import digits, heads, rendering
 
 DAMAGES = 60
 
@@ -107,8 +107,8 @@ READERS = {
     "MNIST gz": (small_idx, lambda p: digits.read_mnist(p.parents[2]).images["train"], True),
     "nmr npz": (packed_views, lambda p: read_packed(p, p.parents[1]), True),
     "planes npz": (planes, read_planes, True),
-    "NIfTI gz": (lambda f: volume(f, ".nii.gz"), coronal.read_volume, True),
-    "NIfTI": (lambda f: volume(f, ".nii"), coronal.read_volume, False),
+    "NIfTI gz": (lambda f: volume(f, ".nii.gz"), heads.read_volume, True),
+    "NIfTI": (lambda f: volume(f, ".nii"), heads.read_volume, False),
     "mesh ply": (mesh, lambda p: rendering.load_mesh(p).vertices, False),
     "weights": (
         lambda f: run_file(f, "model.safetensors"),

@@ -7,7 +7,7 @@ import torch
 
 import lga
 from lga.datasets.brain_mri import CLAMP
-from lga.pictures import coronal
+from lga.pictures import heads
 from lga.pictures.phantoms import synthesize
 
 
@@ -100,11 +100,11 @@ def write_subject(
 
 
 def test_the_same_slice_whatever_way_the_voxels_run(tmp_path):
-    straight = coronal.read_slice(write_subject(tmp_path / "a"))
+    straight = heads.read_slice(write_subject(tmp_path / "a"))
     for k, (axes, flips) in enumerate(
         [((1, 2, 0), (1, 1, 1)), ((0, 2, 1), (-1, 1, -1)), ((2, 0, 1), (1, -1, 1))]
     ):
-        turned = coronal.read_slice(write_subject(tmp_path / str(k), axes, flips))
+        turned = heads.read_slice(write_subject(tmp_path / str(k), axes, flips))
         np.testing.assert_allclose(turned[0], straight[0], atol=0.02)
         assert (turned[1] != straight[1]).mean() < 0.01
     t1, mask = straight
@@ -131,14 +131,14 @@ def test_the_human_connectome_projects_layout(tmp_path):
     write_subject(
         folder / "MNINonLinear", t1_name="T1w_restore.nii.gz", mask_name="brainmask_fs.nii.gz"
     )
-    assert coronal.read_slice(folder)[1].any()
+    assert heads.read_slice(folder)[1].any()
 
 
 def test_bad_volumes_are_named(tmp_path):
     folder = write_subject(tmp_path / "s")
     (folder / "brainmask.nii.gz").unlink()
     with pytest.raises(FileNotFoundError, match="holds no brain mask"):
-        coronal.read_slice(folder)
+        heads.read_slice(folder)
 
     write_subject(folder)
     t1 = nibabel.load(folder / "T1w.nii.gz")
@@ -146,18 +146,18 @@ def test_bad_volumes_are_named(tmp_path):
     swapped.affine[:3, 3] += 400
     nibabel.save(nibabel.Nifti1Image(swapped.get_fdata(), swapped.affine), folder / "T1w.nii.gz")
     with pytest.raises(ValueError, match="axes of one of them swapped"):
-        coronal.read_slice(folder)
+        heads.read_slice(folder)
 
     write_subject(folder)
     path = folder / "T1w.nii.gz"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(ValueError, match=r"T1w\.nii\.gz is damaged"):
-        coronal.read_slice(folder)
+        heads.read_slice(folder)
 
     write_subject(folder)
     nibabel.save(nibabel.Nifti1Image(np.zeros((9, 9, 9, 2), np.float32), np.eye(4)), path)
     with pytest.raises(ValueError, match="three axes"):
-        coronal.read_slice(folder)
+        heads.read_slice(folder)
 
 
 def test_no_subjects_says_what_belongs_where(tmp_path):

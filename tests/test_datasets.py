@@ -47,13 +47,13 @@ def test_fixed_pairs_are_the_same_for_all_and_go_through_every_object(digits):
     validation = next(digits.fixed_pairs("validation", 20))
     assert not torch.equal(validation.g, fewer.g)
     # The objects are visited in order: a turned digit keeps its ink.
-    ink = digits.digits.images["test"].double().mean((1, 2, 3)) / 255
+    ink = digits.originals.images["test"].double().mean((1, 2, 3)) / 255
     seen = torch.cat([batch.x1 for batch in whole]).double().mean((1, 2, 3))
     torch.testing.assert_close(seen[: len(ink)], ink, rtol=0.03, atol=2e-3)
 
 
 def test_splits_share_no_digit(digits):
-    images = digits.digits.images
+    images = digits.originals.images
     keys = {split: {x.numpy().tobytes() for x in images[split]} for split in images}
     assert sum(len(part) for part in images.values()) == 1797
     assert not keys["train"] & keys["test"] and not keys["train"] & keys["validation"]
@@ -92,7 +92,7 @@ def test_real_mnist_is_read_in_its_original_split(small_mnist):
     assert dataset.source == "MNIST" and not dataset.is_stand_in
     raw = gzip.decompress((small_mnist / "MNIST/raw/t10k-images-idx3-ubyte.gz").read_bytes())
     first = torch.tensor(list(raw[16 : 16 + 784]), dtype=torch.uint8).view(1, 28, 28)
-    assert torch.equal(dataset.digits.images["test"][0], first)
+    assert torch.equal(dataset.originals.images["test"][0], first)
 
 
 def test_a_damaged_or_missing_file_is_named_with_its_mend(small_mnist):
@@ -142,7 +142,7 @@ def test_the_public_scripts_protocol_leaves_x1_upright():
     pairs = dataset.pairs("test", 40, torch.Generator().manual_seed(0))
     quarters = torch.round(torch.atan2(pairs.g[:, 1, 0], pairs.g[:, 0, 0]) / (torch.pi / 2)) % 4
     assert set(quarters.tolist()) == {0, 1, 2, 3}
-    upright = {image.numpy().tobytes() for image in dataset.digits.images["test"].float() / 255}
+    upright = {image.numpy().tobytes() for image in dataset.originals.images["test"].float() / 255}
     for x1, x2, k in zip(pairs.x1, pairs.x2, quarters, strict=True):
         assert (x1 * 255).round().div(255).numpy().tobytes() in upright
         torch.testing.assert_close(x2, torch.rot90(x1, int(k), (1, 2)), rtol=0, atol=1e-5)

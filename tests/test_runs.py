@@ -11,7 +11,8 @@ from lga.profiles import PROFILES
 
 CELLS = [(d, s) for s in lga.SYSTEMS for d in lga.DATASETS if d not in refusals(s)]
 SMALL = {"brain_mri": {"subjects": 24}, "nmr": {"objects": 12},
-         "plane_in_the_sky": {"objects": 6, "views": 5}}  # fmt: skip
+         "plane_in_the_sky": {"objects": 6, "views": 5}, "adrenal_3d": {"bodies": 24},
+         "brain_3d": {"subjects": 10}}  # fmt: skip
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -22,6 +22,8 @@ SMALL = {  # few objects, so that a test waits for no rendering
     "brain_mri": {"subjects": 24},
     "nmr": {"objects": 12},
     "plane_in_the_sky": {"objects": 6, "views": 5},
+    "adrenal_3d": {"bodies": 24},
+    "brain_3d": {"subjects": 10},
 }
 
 

@@ -23,7 +23,7 @@ def test_tables_give_mean_deviation_seeds_and_source_beside_the_published(tmp_pa
     assert ["swarnali2025", "19.00", "", "0.900", "", "0.990", "6,400", "1"] in cells
     assert "## blocked_mnist: not run" in text and "data range\n1" in text
     paths = tables.write_tables("quick", tmp_path)
-    assert [p.name for p in paths] == ["table_1.md", "table_2.md"]
+    assert [p.name for p in paths] == ["table_1.md", "table_2.md", "table_3.md"]
     assert paths[0].with_suffix(".csv").exists()
 
 

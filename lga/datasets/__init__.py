@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from lga.datasets.adrenal_3d import Adrenal3D
 from lga.datasets.base import OrbitDataset
 from lga.datasets.blocked_mnist import BlockedMNIST
+from lga.datasets.brain_3d import Brain3D
 from lga.datasets.brain_mri import BrainMRI
 from lga.datasets.nmr import NMR
 from lga.datasets.plane_in_the_sky import PlaneInTheSky
@@ -21,6 +23,8 @@ DATASETS: dict[str, type[OrbitDataset]] = {
     "brain_mri": BrainMRI,
     "nmr": NMR,
     "plane_in_the_sky": PlaneInTheSky,
+    "adrenal_3d": Adrenal3D,
+    "brain_3d": Brain3D,
 }
 SOURCES = ("auto", "real", "stand-in")
 

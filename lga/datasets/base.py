@@ -227,9 +227,10 @@ class StoredOrbits(OrbitDataset):
     ) -> None:
         check_name("split", hold_out, ("objects", "images"))
         images = torch.as_tensor(images)
-        if images.ndim != 4 or not len(images) == len(elements) == len(object_ids):
+        if images.ndim not in (4, 5) or not len(images) == len(elements) == len(object_ids):
             raise ValueError(
-                "images (N, C, H, W), elements (N, d, d) and N object ids belong together, got "
+                "images (N, C, H, W) or (N, C, D, H, W), elements (N, d, d) and N object ids "
+                "belong together, got "
                 f"{tuple(images.shape)}, {tuple(np.shape(elements))} and {len(object_ids)}"
             )
         if images.is_floating_point():

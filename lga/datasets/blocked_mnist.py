@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lga.datasets.rotated_mnist import RotatedMNIST
 from lga.pairs import Pairs
-from lga.pictures.digits import Digits
+from lga.pictures.originals import Originals
 from lga.splits import Split
 
 
@@ -29,7 +29,7 @@ class BlockedMNIST(RotatedMNIST):
 
     def __init__(
         self,
-        digits: Digits,
+        digits: Originals,
         *,
         turns: int | None = None,
         upright: bool = False,

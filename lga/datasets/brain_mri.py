@@ -114,7 +114,7 @@ class BrainMRI(OrbitDataset):
             FileNotFoundError: without any subject.
             ValueError, FileNotFoundError: for a subject that cannot be read, naming the file.
         """
-        from lga.pictures.coronal import read_slice
+        from lga.pictures.heads import read_slice
 
         folders = subject_folders(data_root)
         if not folders:
@@ -154,7 +154,7 @@ class BrainMRI(OrbitDataset):
     @classmethod
     def prepare(cls, data_root: Path) -> None:
         """Reads every subject once, so that what is missing is named now."""
-        from lga.pictures.coronal import read_slice
+        from lga.pictures.heads import read_slice
 
         if not cls.has_real(data_root):
             raise FileNotFoundError(f"no subjects: {cls.how_to_prepare(data_root)}")

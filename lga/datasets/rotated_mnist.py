@@ -8,25 +8,20 @@ ink in [0, 1] on black.
 from pathlib import Path
 from typing import Self
 
-import torch
-from torch import Tensor
-
-from lga.datasets.base import OrbitDataset
-from lga.groups import SO2, Cyclic, rotate_maps
-from lga.pairs import Pairs
+from lga.datasets.turned import TurnedOriginals
+from lga.groups import SO2, Cyclic
 from lga.pictures.digits import (
     MNIST,
     SMALL_DIGITS,
-    Digits,
     download_mnist,
     has_mnist,
     read_mnist,
     read_small_digits,
 )
-from lga.splits import Split
+from lga.pictures.originals import Originals
 
 
-class RotatedMNIST(OrbitDataset):
+class RotatedMNIST(TurnedOriginals):
     """Pairs of turned digits.
 
     Args:
@@ -39,12 +34,12 @@ class RotatedMNIST(OrbitDataset):
     name = "rotated_mnist"
     group = SO2()
     image_shape = (1, 28, 28)
-    demonstrates = True
     sources = (MNIST, SMALL_DIGITS)
 
-    def __init__(self, digits: Digits, *, turns: int | None = None, upright: bool = False) -> None:
-        self.digits, self.upright = digits, upright
-        self.source, self.is_stand_in = digits.source, digits.is_stand_in
+    def __init__(
+        self, digits: Originals, *, turns: int | None = None, upright: bool = False
+    ) -> None:
+        super().__init__(digits, upright=upright)
         if turns is not None:
             self.group = Cyclic(turns)
 
@@ -53,28 +48,6 @@ class RotatedMNIST(OrbitDataset):
         if turns is None:
             return cls
         return type(cls.__name__, (cls,), {"group": Cyclic(turns)})
-
-    def to(self, device: torch.device | str) -> Self:
-        self.device = torch.device(device)
-        self.digits = self.digits.to(self.device)
-        return self
-
-    def size(self, split: Split) -> int:
-        return len(self.digits.images[split])
-
-    def draw(self, split: Split, objects: Tensor, generator: torch.Generator) -> Pairs:
-        absolute = self.group.sample(2 * len(objects), generator).to(self.device)
-        if self.upright:
-            absolute[: len(objects)] = self.group.identity(1).to(absolute)
-        upright = self.digits.images[split][objects.to(self.device)].float() / 255
-        x1, x2 = rotate_maps(absolute, upright.repeat(2, 1, 1, 1)).chunk(2)
-        R1, R2 = absolute.chunk(2)
-        return Pairs(x1, x2, self.group.compose(R2, self.group.inverse(R1)))
-
-    def view(self, split: Split, index: int, g: Tensor) -> Tensor:
-        """The upright digit turned by g."""
-        upright = self.digits.images[split][index][None].float() / 255
-        return rotate_maps(g.to(self.device), upright)
 
     @classmethod
     def real(cls, data_root: Path, **options) -> Self:

@@ -5,6 +5,7 @@ and `decode` maps latents back to images. Layer sizes are the published ones at 
 shape and adapt to others.
 """
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
@@ -54,31 +55,37 @@ def halvings(size: int, times: int) -> list[int]:
     return sizes
 
 
-def doublings(
-    channels: Sequence[int], heights: list[int], widths: list[int]
-) -> list[nn.ConvTranspose2d]:
+def doublings(channels: Sequence[int], *sides: list[int]) -> list[nn.Module]:
     """Transposed convolutions that undo `halvings`, the deepest first.
 
     Args:
         channels: of the maps between them, the deepest first; one more than there are halvings.
-        heights, widths: sizes as `halvings` gives them. A doubled size is one too large where a
-            halving rounded up, which the output padding makes good.
+        sides: sizes along each axis, as `halvings` gives them. A doubled size is one too large
+            where a halving rounded up, which the output padding makes good.
     """
+    _, doubling = convolutions(len(sides))
     layers = []
     for level, (c_in, c_out) in enumerate(pairwise(channels)):
-        deep = len(heights) - 1 - level
-        padding = tuple(sizes[deep - 1] - 2 * sizes[deep] + 1 for sizes in (heights, widths))
-        layers.append(nn.ConvTranspose2d(c_in, c_out, 3, 2, 1, output_padding=padding))
+        deep = len(sides[0]) - 1 - level
+        padding = tuple(sizes[deep - 1] - 2 * sizes[deep] + 1 for sizes in sides)
+        layers.append(doubling(c_in, c_out, 3, 2, 1, output_padding=padding))
     return layers
+
+
+def convolutions(axes: int) -> tuple[type[nn.Module], type[nn.Module]]:
+    """The convolution and the transposed one, of pictures (2 axes) or volumes (3)."""
+    if axes == 3:
+        return nn.Conv3d, nn.ConvTranspose3d
+    return nn.Conv2d, nn.ConvTranspose2d
 
 
 class MNISTAutoencoder(Autoencoder):
     """The MNIST pair of `jin2024` (appendix): 28×28 → 14 → 7 → 4 → 2 → 24 numbers and back.
 
-    329,433 parameters at 1×28×28 with 24 latent numbers.
+    329,433 parameters at 1×28×28 with 24 latent numbers. Volumes get the same layers in space.
 
     Args:
-        image_shape: (C, H, W).
+        image_shape: (C, H, W) or (C, D, H, W).
         latent_dim: length of the latent vector.
         widths: channels of the four convolutions.
         hidden: width of the fully connected layers.
@@ -86,21 +93,23 @@ class MNISTAutoencoder(Autoencoder):
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
+        image_shape: tuple[int, ...],
         latent_dim: int = 24,
         widths: tuple[int, ...] = (32, 64, 64, 64),
         hidden: int = 256,
     ) -> None:
         super().__init__()
-        channels, height, width = image_shape
-        heights, wides = halvings(height, len(widths)), halvings(width, len(widths))
-        flat = widths[-1] * heights[-1] * wides[-1]
+        channels, *sides = image_shape
+        sizes = [halvings(side, len(widths)) for side in sides]
+        deepest = [halved[-1] for halved in sizes]
+        flat = widths[-1] * math.prod(deepest)
         self.latent_shape = (latent_dim,)
 
+        conv, _ = convolutions(len(sides))
         down = [
             layer
             for c_in, c_out in pairwise((channels, *widths))
-            for layer in (nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), nn.ELU())
+            for layer in (conv(c_in, c_out, 3, stride=2, padding=1), nn.ELU())
         ]
         self.encoder = nn.Sequential(
             *down,
@@ -111,7 +120,7 @@ class MNISTAutoencoder(Autoencoder):
         )
 
         up: list[nn.Module] = []
-        for doubling in doublings((*widths[::-1], channels), heights, wides):
+        for doubling in doublings((*widths[::-1], channels), *sizes):
             up += [doubling, nn.ELU()]
         up[-1] = nn.Sigmoid()
         self.decoder = nn.Sequential(
@@ -119,7 +128,7 @@ class MNISTAutoencoder(Autoencoder):
             nn.ELU(),
             nn.Linear(hidden, flat),
             nn.ELU(),
-            nn.Unflatten(1, (widths[-1], heights[-1], wides[-1])),
+            nn.Unflatten(1, (widths[-1], *deepest)),
             *up,
         )
 
@@ -129,32 +138,31 @@ class MapAutoencoder(Autoencoder):
 
     66,689 parameters at 1×28×28; the mask's 64 logits make the script's 66,753. The published
     decoder ends in Tanh; here its range [−1, 1] is mapped to [0, 1] at the last step, and images to
-    [−1, 1] at the first.
+    [−1, 1] at the first. Volumes get the same layers in space: feature volumes as latent.
 
     Args:
-        image_shape: (C, H, W), H and W divisible by 4.
+        image_shape: (C, H, W) or (C, D, H, W), sides divisible by 4.
         widths: channels of the two convolutions; the last is the number of latent maps.
     """
 
-    def __init__(
-        self, image_shape: tuple[int, int, int], widths: tuple[int, int] = (32, 64)
-    ) -> None:
+    def __init__(self, image_shape: tuple[int, ...], widths: tuple[int, int] = (32, 64)) -> None:
         super().__init__()
-        channels, height, width = image_shape
-        if height % 4 or width % 4:
-            raise ValueError(f"image sides must be divisible by 4, got {height}×{width}")
+        channels, *sides = image_shape
+        if any(side % 4 for side in sides):
+            raise ValueError(f"image sides must be divisible by 4, got {'×'.join(map(str, sides))}")
         first, second = widths
-        self.latent_shape = (second, height // 4, width // 4)
+        self.latent_shape = (second, *(side // 4 for side in sides))
+        conv, transposed = convolutions(len(sides))
         self.encoder = nn.Sequential(
-            nn.Conv2d(channels, first, 4, stride=2, padding=1),
+            conv(channels, first, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
-            nn.Conv2d(first, second, 4, stride=2, padding=1),
+            conv(first, second, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
         )
         self.decoder = nn.Sequential(
-            nn.ConvTranspose2d(second, first, 4, stride=2, padding=1),
+            transposed(second, first, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
-            nn.ConvTranspose2d(first, channels, 4, stride=2, padding=1),
+            transposed(first, channels, 4, stride=2, padding=1),
             nn.Tanh(),
         )
 

@@ -2,16 +2,14 @@
 
 import gzip
 import hashlib
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
-from lga.splits import Split, split_objects
+from lga.pictures.originals import Originals
+from lga.splits import split_objects
 
 MNIST = "MNIST"
 SMALL_DIGITS = "scikit-learn digits (stand-in for MNIST)"
@@ -25,26 +23,6 @@ FILES = {
 }
 
 
-@dataclass(frozen=True)
-class Digits:
-    """Upright digits in three splits that share no digit image.
-
-    Attributes:
-        images: uint8 (n, 1, 28, 28) for each split, ink in [0, 255] on black.
-        labels: classes (n,) for each split.
-        source: what the digits are.
-        is_stand_in: whether they stand in for MNIST.
-    """
-
-    images: dict[Split, Tensor]
-    labels: dict[Split, Tensor]
-    source: str
-    is_stand_in: bool
-
-    def to(self, device: torch.device) -> Self:
-        return replace(self, images={split: x.to(device) for split, x in self.images.items()})
-
-
 def mnist_folder(data_root: Path) -> Path:
     """Where torchvision keeps the original files."""
     return Path(data_root) / "MNIST" / "raw"
@@ -55,7 +33,7 @@ def has_mnist(data_root: Path) -> bool:
     return all((mnist_folder(data_root) / name).is_file() for name in FILES)
 
 
-def read_mnist(data_root: Path) -> Digits:
+def read_mnist(data_root: Path) -> Originals:
     """MNIST in its original split; one eighth of the training digits is for validation.
 
     Reads the four original gz files from `data_root/MNIST/raw`.
@@ -87,7 +65,7 @@ def read_mnist(data_root: Path) -> Digits:
     splits = split_objects(len(train_images), test_share=0)
     images = {split: train_images[index] for split, index in splits.items()}
     labels = {split: train_labels[index] for split, index in splits.items()}
-    return Digits(
+    return Originals(
         images | {"test": test_images}, labels | {"test": test_labels}, MNIST, is_stand_in=False
     )
 
@@ -113,7 +91,7 @@ def download_mnist(data_root: Path) -> None:
             raise OSError(f"no mirror gave {name} ({reason}); put it into {folder} by hand")
 
 
-def read_small_digits() -> Digits:
+def read_small_digits() -> Originals:
     """scikit-learn's 1,797 real handwritten digits, 8×8, enlarged to 20×20 inside 28×28.
 
     That is the place of MNIST's digits in their frame. A fifth of the images is for test.
@@ -126,7 +104,7 @@ def read_small_digits() -> Digits:
     images = F.pad((255 * large).round().to(torch.uint8), (4, 4, 4, 4))
     labels = torch.tensor(bunch.target)
     splits = split_objects(len(images), test_share=0.2)
-    return Digits(
+    return Originals(
         {split: images[index] for split, index in splits.items()},
         {split: labels[index] for split, index in splits.items()},
         source=SMALL_DIGITS,

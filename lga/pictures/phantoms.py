@@ -18,11 +18,13 @@ FIELD_OF_VIEW_MM = 220.0
 SLAB_MM = 12.0  # slices come from this far before and behind the middle
 
 
-@functools.cache
-def template_slab() -> dict[str, Tensor]:
-    """Coronal slices (n, 1, SIDE, SIDE) of the template's T1, grey and white matter, in [0, 1].
+def icbm152(kind: str):
+    """The template's "t1", "gm" or "wm" map as a NIfTI image at 1 mm, shipped with nilearn.
 
-    Shipped with nilearn: Fonov et al. 2009, the non-linear symmetric ICBM152 average.
+    Fonov et al. 2009, the non-linear symmetric ICBM152 average.
+
+    Raises:
+        ImportError: without nilearn.
     """
     try:
         from nilearn import datasets
@@ -30,14 +32,20 @@ def template_slab() -> dict[str, Tensor]:
         raise ImportError(
             "the brain stand-in needs nilearn: uv pip install -e '.[brain]'"
         ) from error
-    from lga.pictures.coronal import sample_coronal
+    names = {"t1": "template", "gm": "gm_template", "wm": "wm_template"}
+    return getattr(datasets, f"load_mni152_{names[kind]}")(resolution=1)
 
-    maps = {
-        "t1": datasets.load_mni152_template(resolution=1),
-        "grey": datasets.load_mni152_gm_template(resolution=1),
-        "white": datasets.load_mni152_wm_template(resolution=1),
-    }
-    middle_mm = np.array([0.0, -18.0, 8.0])  # of the template's brain
+
+MIDDLE_MM = (0.0, -18.0, 8.0)  # of the template's brain
+
+
+@functools.cache
+def template_slab() -> dict[str, Tensor]:
+    """Coronal slices (n, 1, SIDE, SIDE) of the template's T1, grey and white matter, in [0, 1]."""
+    from lga.pictures.heads import sample_coronal
+
+    maps = {"t1": icbm152("t1"), "grey": icbm152("gm"), "white": icbm152("wm")}
+    middle_mm = np.array(MIDDLE_MM)
     forward_mm = np.array([0.0, 1.0, 0.0])
     centres_mm = [middle_mm + step * forward_mm for step in np.arange(-SLAB_MM, SLAB_MM + 1)]
     slab = {}
@@ -57,7 +65,7 @@ def synthesize(n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     slab = template_slab()
     generator = torch.Generator().manual_seed(seed)
     pick = torch.randint(len(slab["t1"]), (n,), generator=generator)
-    grid = diffeomorphisms(n, generator)
+    grid = diffeomorphisms(n, generator, (SIDE, SIDE))
 
     def bent(maps: Tensor) -> Tensor:
         return F.grid_sample(maps, grid, align_corners=False)
@@ -84,6 +92,25 @@ def synthesize(n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     return slices, mask
 
 
+def synthesize_cubes(n: int, side: int, seed: int = 0) -> Tensor:
+    """n subjects as cubes (n, 1, side, side, side) in [0, 1]: the template's T1, bent in space.
+
+    Each is bent by a smooth diffeomorphism of its own and changed in contrast.
+    """
+    from lga.pictures.heads import sample_cube
+
+    image = icbm152("t1")
+    volume = image.get_fdata(dtype=np.float32)
+    cube = sample_cube(volume, image.affine, np.array(MIDDLE_MM), FIELD_OF_VIEW_MM, side)
+    template = torch.from_numpy(cube).float().clamp(min=0)
+    template = (template / template.max())[None, None]
+    generator = torch.Generator().manual_seed(seed)
+    grid = diffeomorphisms(n, generator, (side,) * 3)
+    bent = F.grid_sample(template.expand(n, -1, -1, -1, -1), grid, align_corners=False)
+    exponent = torch.exp(0.25 * torch.randn(n, 1, 1, 1, 1, generator=generator))
+    return bent.clamp(0, 1) ** exponent
+
+
 def whole_brains(tissue: Tensor) -> Tensor:
     """Tissue maps (n, 1, H, W), bool, without specks and with their holes filled."""
     from scipy.ndimage import binary_fill_holes, binary_opening
@@ -101,18 +128,22 @@ def distance_px(mask: Tensor) -> Tensor:
     ).float()[:, None]
 
 
-def diffeomorphisms(n: int, generator: torch.Generator, steps: int = 6) -> Tensor:
-    """Sampling grids (n, SIDE, SIDE, 2) of smooth one-to-one deformations of the slice.
+def diffeomorphisms(
+    n: int, generator: torch.Generator, sides: tuple[int, ...], steps: int = 6
+) -> Tensor:
+    """Sampling grids (n, *sides, k) of smooth one-to-one deformations of k-dimensional pictures.
 
     A smooth random velocity field is integrated for unit time by scaling and squaring.
     """
-    coarse = 0.04 * torch.randn(n, 2, 6, 6, generator=generator)
-    velocity = F.interpolate(coarse, size=SIDE, mode="bicubic", align_corners=True)
-    identity = F.affine_grid(torch.eye(2, 3).expand(n, 2, 3), [n, 1, SIDE, SIDE], False)
+    k = len(sides)
+    coarse = 0.04 * torch.randn(n, k, *[6] * k, generator=generator)
+    smooth = "bicubic" if k == 2 else "trilinear"
+    velocity = F.interpolate(coarse, size=sides, mode=smooth, align_corners=True)
+    identity = F.affine_grid(torch.eye(k, k + 1).expand(n, -1, -1), [n, 1, *sides], False)
     displacement = velocity / 2**steps
     for _ in range(steps):
-        at = identity + displacement.permute(0, 2, 3, 1)
+        at = identity + displacement.movedim(1, -1)
         displacement = displacement + F.grid_sample(
             displacement, at, padding_mode="border", align_corners=False
         )
-    return identity + displacement.permute(0, 2, 3, 1)
+    return identity + displacement.movedim(1, -1)

@@ -115,19 +115,23 @@ class LatentSystem(System):
 KINDS = ("auto", "mnist", "brain", "rendered")
 
 
-def network_kind(kind: str, image_shape: tuple[int, int, int]) -> str:
+def network_kind(kind: str, image_shape: tuple[int, ...]) -> str:
     """Which published pair of networks an image gets: by its shape, unless said.
 
     Colour images whose sides are divisible by 16 get the rendered pair; of the others, those of up
-    to 32 pixels the MNIST pair and larger ones the brain pair.
+    to 32 pixels the MNIST pair and larger ones the brain pair. Volumes get the MNIST pair in space.
 
     Raises:
-        ValueError: for an unknown kind.
+        ValueError: for an unknown kind, or one that volumes cannot have.
     """
     check_name("network", kind, KINDS)
+    channels, *sides = image_shape
+    if len(sides) == 3:
+        if kind not in ("auto", "mnist"):
+            raise ValueError(f"volumes have the mnist pair of networks in space, not {kind}")
+        return "mnist"
     if kind != "auto":
         return kind
-    channels, *sides = image_shape
     if channels == 3 and all(side % 16 == 0 for side in sides):
         return "rendered"
     return "mnist" if max(sides) <= 32 else "brain"

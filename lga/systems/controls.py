@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from lga.groups import SO2, Group, rotate_maps
+from lga.groups import SO2, SO3, Group, rotate_maps
 from lga.losses import pixel_loss
 from lga.pairs import Pairs
 from lga.systems.base import System
@@ -28,13 +28,13 @@ class CopyInput(System):
 
 
 class ActOnImage(System):
-    """x̂2 = g·x1 on the pixels of x1, by bilinear interpolation: the action where it is known.
+    """x̂2 = g·x1 on the pixels of x1, by linear interpolation: the action where it is known.
 
     What a latent is good for begins beyond it: detail that interpolation loses twice, and whatever
     does not move. It has no weights.
 
     Args:
-        group: turns of the image plane.
+        group: turns of the image plane, or of volumes.
     """
 
     def __init__(self, group: Group) -> None:
@@ -43,7 +43,8 @@ class ActOnImage(System):
 
     @classmethod
     def refusal(cls, dataset) -> str | None:
-        if dataset.camera is not None or not isinstance(dataset.group, SO2):
+        turns = SO2 if len(dataset.image_shape) == 3 else SO3
+        if dataset.camera is not None or not isinstance(dataset.group, turns):
             return "turns the pixels, and here is no turn of the image plane"
         return None
 

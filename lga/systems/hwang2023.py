@@ -72,6 +72,8 @@ class Hwang2023(System):
 
     @classmethod
     def refusal(cls, dataset) -> str | None:
+        if len(dataset.image_shape) > 3:
+            return "has an invertible network for pictures, not for volumes"
         if not dataset.demonstrates:
             return (
                 "cannot be told g and must be shown it: another object at the same points of its "

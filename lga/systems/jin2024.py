@@ -23,7 +23,7 @@ class Jin2024(LatentSystem):
     """A fixed split of the latent's channels; g moves the varying ones as vectors of R^p.
 
     Args:
-        image_shape: (C, H, W).
+        image_shape: (C, H, W) or (C, D, H, W).
         group: the group that acts.
         network: "mnist", "brain", "rendered", or "auto" by the image's shape.
         latent_dim: length of the MNIST network's latent; 24 in the paper.
@@ -40,7 +40,7 @@ class Jin2024(LatentSystem):
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
+        image_shape: tuple[int, ...],
         group: Group,
         *,
         network: str = "auto",

@@ -31,7 +31,7 @@ from lga.representations import Irreps
 from lga.systems.base import LatentSystem, network_kind
 
 Form = Literal["log", "mse"]
-NETWORKS = ("auto", "plane", "object", "pixels")
+NETWORKS = ("auto", "plane", "object", "pixels", "volume")
 
 
 class LGA(LatentSystem):
@@ -46,13 +46,17 @@ class LGA(LatentSystem):
                                             stays of the object; B is x1 without the object
         pixels   contrast                   vectors at every pixel; B is x1
 
+    Volumes get `jin2024`'s network in space with degrees 0 … 4 ("volume"): no more is tailored.
+
     Args:
-        image_shape: (C, H, W); square with even sides for "plane", sides divisible by 16 else.
+        image_shape: (C, H, W), square with even sides for "plane", sides divisible by 16 else; or
+            (C, D, H, W).
         group: the group that acts.
         camera: how it looks at an object in space; None otherwise.
-        network: one of the three, or "auto": by the camera and the group.
+        network: one of these, or "auto": by the camera, the group and the shape.
         still: for "plane", whether part of a picture may stay.
-        width: for "plane" of the convolutions, 48 by default; for "object" of the finest maps, 64.
+        width: for "plane" of the convolutions, 48 by default; for "object" of the finest maps, 64;
+            for "volume" of the fully connected layers, 512.
         depth: for "plane", of the convolutions before and after the turn.
         logit: for "pixels", whether the encoder is given logit(x1): it gives the group away.
         loss_form: "log" optimises PSNR, "mse" is `jin2024`'s.
@@ -60,11 +64,11 @@ class LGA(LatentSystem):
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
+        image_shape: tuple[int, ...],
         group: Group,
         camera: Camera | None = None,
         *,
-        network: Literal["auto", "plane", "object", "pixels"] = "auto",
+        network: Literal["auto", "plane", "object", "pixels", "volume"] = "auto",
         still: bool = True,
         width: int | None = None,
         depth: int = 3,
@@ -74,8 +78,13 @@ class LGA(LatentSystem):
         check_name("network", network, NETWORKS)
         channels = image_shape[0]
         if network == "auto":
-            network = way_to_act(group, camera)
-        if network == "plane":
+            network = "volume" if len(image_shape) == 4 else way_to_act(group, camera)
+        if network == "volume":
+            multiplicities = (32, *equal_multiplicities(group, 16))
+            latent = Irreps(group, multiplicities).channels
+            pair = MNISTAutoencoder(image_shape, latent, hidden=width or 512)
+            self.assemble(pair, group, group, multiplicities, loss_form)
+        elif network == "plane":
             pair = HarmonicAutoencoder(
                 image_shape, channels_in=channels + still, width=width or 48, depth=depth
             )
@@ -206,6 +215,12 @@ class LGAGeneric(LGA):
                 f"the network has {channels}"
             )
         self.assemble(pair, group, group, copies, loss_form)
+
+    @classmethod
+    def refusal(cls, dataset) -> str | None:
+        if len(dataset.image_shape) > 3:
+            return "is for pictures: on volumes lga itself has jin2024's network with irreps"
+        return None
 
 
 def way_to_act(group: Group, camera: Camera | None) -> Literal["plane", "object", "pixels"]:

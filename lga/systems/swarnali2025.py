@@ -21,11 +21,17 @@ ACTIONS = ("auto", "maps", "vectors")
 CONSISTENCIES = ("auto", "absolute", "relative")
 
 
+def turns_maps(group: Group, image_shape: tuple[int, ...]) -> bool:
+    """Whether the group turns pictures, or volumes, of this shape."""
+    return isinstance(group, SO2 if len(image_shape) == 3 else SO3)
+
+
 class Swarnali2025(LatentSystem):
     """A learned binary mask chooses the latent channels that g moves.
 
-    On small images g turns feature maps, as in the public script; elsewhere it moves vectors of
-    channels of the network that `jin2024` uses there, without its skip, one mask entry per vector.
+    On small images g turns feature maps, as in the public script, and on volumes feature volumes;
+    elsewhere it moves vectors of channels of the network that `jin2024` uses there, without its
+    skip, one mask entry per vector.
 
     Nothing in the loss bounds |M|, so two controls stand beside the learned mask: `mask="fixed"`
     (the first `varying` share moves) and `mask="all"` (everything moves).
@@ -37,11 +43,11 @@ class Swarnali2025(LatentSystem):
     scaled to mean square 1, the terms give no such incentive.
 
     Args:
-        image_shape: (C, H, W).
+        image_shape: (C, H, W) or (C, D, H, W).
         group: the group that acts.
         network: "mnist", "brain", "rendered", or "auto" by the image's shape.
         width: first width of the rendered network.
-        action: "maps" for planar rotations of the image, "vectors" for any group; "auto" turns
+        action: "maps" for rotations of the image or volume, "vectors" for any group; "auto" turns
             maps on the MNIST network.
         mask: "learned", or a control.
         threshold: τ of the learned mask.
@@ -56,7 +62,7 @@ class Swarnali2025(LatentSystem):
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
+        image_shape: tuple[int, ...],
         group: Group,
         *,
         network: str = "auto",
@@ -82,9 +88,12 @@ class Swarnali2025(LatentSystem):
         else:
             pair = RenderedAutoencoder(image_shape, width, skip=False)
         if action == "auto":
-            action = "maps" if kind == "mnist" and isinstance(group, SO2) else "vectors"
-        if action == "maps" and not isinstance(group, SO2):
-            raise ValueError(f"feature maps turn by rotations of the plane, not by {group}")
+            action = "maps" if kind == "mnist" and turns_maps(group, image_shape) else "vectors"
+        if action == "maps" and not turns_maps(group, image_shape):
+            raise ValueError(
+                f"feature maps turn by rotations of the plane, volumes by those of space, "
+                f"not by {group}"
+            )
 
         channels = pair.latent_shape[0]
         turned = action == "maps"

@@ -1,7 +1,8 @@
-"""Mid-coronal slices of T1 volumes, found in world coordinates whatever way the voxels run."""
+"""T1 volumes in world coordinates, whatever way the voxels run: mid-coronal slices and cubes."""
 
 import gzip
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,27 +36,95 @@ def sample_coronal(
     Returns:
         The slice with z upwards (row 0 is the top) and x to the right; 0 outside the volume.
     """
-    from scipy.ndimage import map_coordinates
-
     offset = ((np.arange(side) + 0.5) / side - 0.5) * field_of_view_mm
     z, x = np.meshgrid(-offset, offset, indexing="ij")
     world = np.stack([centre_mm[0] + x, np.full_like(x, centre_mm[1]), centre_mm[2] + z])
+    return sample_world(volume, affine, world, order)
+
+
+def sample_cube(
+    volume: np.ndarray,
+    affine: np.ndarray,
+    centre_mm: np.ndarray,
+    field_of_view_mm: float,
+    side: int,
+) -> np.ndarray:
+    """A cube (side, side, side) of a volume, by linear interpolation at world coordinates.
+
+    Args:
+        volume, affine, centre_mm, field_of_view_mm, side: as for `sample_coronal`.
+
+    Returns:
+        The cube seen from behind: depth runs to the front, rows downwards, columns to the right, as
+        `groups.rotate_maps` has them; 0 outside the volume.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    offset = ((np.arange(side) + 0.5) / side - 0.5) * field_of_view_mm
+    y, z, x = np.meshgrid(offset, -offset, offset, indexing="ij")
+    world = np.stack([centre_mm[0] + x, centre_mm[1] + y, centre_mm[2] + z])
+    # Voxels finer than the cube's are averaged first, so that none is left out.
+    voxel_mm = np.abs(np.linalg.det(affine[:3, :3])) ** (1 / 3)
+    coarser = field_of_view_mm / side / voxel_mm
+    smooth = gaussian_filter(volume, 0.4 * coarser) if coarser > 1 else volume
+    return sample_world(smooth, affine, world, order=1)
+
+
+def sample_world(
+    volume: np.ndarray, affine: np.ndarray, world_mm: np.ndarray, order: int
+) -> np.ndarray:
+    """A volume's values at world coordinates (3, …); 0 outside."""
+    from scipy.ndimage import map_coordinates
+
     inverse = np.linalg.inv(affine)
-    voxels = np.tensordot(inverse[:3, :3], world, 1) + inverse[:3, 3, None, None]
+    shift = inverse[:3, 3].reshape(3, *[1] * (world_mm.ndim - 1))
+    voxels = np.tensordot(inverse[:3, :3], world_mm, 1) + shift
     return map_coordinates(volume, voxels, order=order, mode="constant", cval=0.0)
 
 
-def read_slice(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """A subject's mid-coronal T1 slice and brain mask.
+class Head(NamedTuple):
+    """A subject's T1 volume and brain mask.
 
-    The slice lies in the middle of the brain's extent from front to back. Intensities are scaled
-    so that the 0.5th and 99.5th percentiles of the brain become 0 and 1, and clipped.
+    Attributes:
+        t1: (I, J, K) in [0, 1], the 0.5th and 99.5th percentiles of the brain at 0 and 1.
+        affine: (4, 4), voxel indices of `t1` to world millimetres.
+        mask: (I′, J′, K′), above 0.5 on the brain.
+        mask_affine: (4, 4), likewise.
+        centre_mm: (3,), the middle of the brain's extent.
+    """
+
+    t1: np.ndarray
+    affine: np.ndarray
+    mask: np.ndarray
+    mask_affine: np.ndarray
+    centre_mm: np.ndarray
+
+
+def read_slice(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """A subject's mid-coronal T1 slice (SIDE, SIDE) in [0, 1] and its brain mask, bool.
+
+    The slice lies in the middle of the brain's extent from front to back. Raises as `read_head`.
+    """
+    head = read_head(folder)
+    frame = head.centre_mm, FIELD_OF_VIEW_MM, SIDE
+    brain = sample_coronal(head.mask, head.mask_affine, *frame, order=0) > 0.5
+    return sample_coronal(head.t1, head.affine, *frame), brain
+
+
+def read_cube(folder: Path, side: int) -> np.ndarray:
+    """A subject's T1 cube (side, side, side) in [0, 1], its brain in the middle.
+
+    Raises as `read_head`.
+    """
+    head = read_head(folder)
+    return sample_cube(head.t1, head.affine, head.centre_mm, FIELD_OF_VIEW_MM, side).clip(0, 1)
+
+
+def read_head(folder: Path) -> Head:
+    """A subject's T1 volume and brain mask.
 
     Args:
         folder: a subject's folder; the two files may lie deeper.
-
-    Returns:
-        The slice (SIDE, SIDE) in [0, 1] and the mask (SIDE, SIDE), bool.
 
     Raises:
         FileNotFoundError: when the T1 volume or the mask is missing.
@@ -80,11 +149,9 @@ def read_slice(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     low, high = np.percentile(volume[tuple(voxels[within].T)], [0.5, 99.5])
     if not high > low:
         raise ValueError(f"{t1_path} is constant inside the brain")
-    # Scaled first: outside the volume the slice is 0, which must mean black.
+    # Scaled before any sampling: outside the volume samples are 0, which must mean black.
     scaled = np.clip((volume - low) / (high - low), 0, 1)
-    t1 = sample_coronal(scaled, affine, centre_mm, FIELD_OF_VIEW_MM, SIDE)
-    brain = sample_coronal(mask, mask_affine, centre_mm, FIELD_OF_VIEW_MM, SIDE, order=0) > 0.5
-    return t1, brain
+    return Head(scaled, affine, mask, mask_affine, centre_mm)
 
 
 def find(folder: Path, patterns: tuple[str, ...], what: str) -> Path:

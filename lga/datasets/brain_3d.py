@@ -1,0 +1,94 @@
+"""Brains in space: T1 volumes turned by SO(3) (`swarnali2025`).
+
+A subject's T1 volume is resampled in world coordinates to a cube around the brain, 220 mm and 32
+voxels a side, and turned about its centre by uniform random rotations, trilinearly, once.
+"""
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+
+from lga.datasets.brain_mri import BrainMRI, subject_folders
+from lga.datasets.turned import TurnedOriginals
+from lga.groups import SO3
+from lga.pictures.files import cached
+from lga.pictures.originals import Originals
+from lga.splits import SPLITS, split_objects
+
+STAND_IN = "the ICBM152 template bent in space (stand-in for T1 volumes of subjects)"
+SIDE = 32
+TEST_SHARE = 0.2
+
+
+class Brain3D(TurnedOriginals):
+    """Pairs of turned brains; a fifth of the subjects is for test.
+
+    Args:
+        originals: volumes uint8 (n, 1, S, S, S).
+    """
+
+    name = "brain_3d"
+    group = SO3()
+    image_shape = (1, SIDE, SIDE, SIDE)
+    sources = ("a folder of T1 and brain mask NIfTI pairs", STAND_IN)
+
+    def __init__(self, originals: Originals) -> None:
+        super().__init__(originals)
+
+    @classmethod
+    def for_options(cls, *, side: int = SIDE, **options) -> type[Self]:
+        if side == SIDE:
+            return cls
+        return type(cls.__name__, (cls,), {"image_shape": (1, side, side, side)})
+
+    @classmethod
+    def real(cls, data_root: Path, *, side: int = SIDE, **options) -> Self:
+        """Every subject's folder below `data_root/brain` (see `heads.read_cube`).
+
+        Raises:
+            FileNotFoundError: without any subject.
+            ValueError, FileNotFoundError: for a subject that cannot be read, naming the file.
+        """
+        from lga.pictures.heads import read_cube
+
+        folders = subject_folders(data_root)
+        if not folders:
+            raise FileNotFoundError(
+                f"{Path(data_root) / 'brain'} holds no subjects; {cls.how_to_prepare(data_root)}"
+            )
+        cubes = np.stack([read_cube(folder, side) for folder in folders])[:, None]
+        named = f"{len(folders)} NIfTI subjects ({folders[0].name}, …)"
+        return cls(in_splits(torch.from_numpy(cubes), named, is_stand_in=False), **options)
+
+    @classmethod
+    def stand_in(cls, *, side: int = SIDE, subjects: int = 400, **options) -> Self:
+        """Synthetic subjects (see `phantoms.synthesize_cubes`)."""
+
+        def make() -> dict[str, np.ndarray]:
+            from lga.pictures.phantoms import synthesize_cubes
+
+            print(f"bending the template into {subjects} brains", flush=True)
+            return {"cubes": synthesize_cubes(subjects, side).half().numpy()}
+
+        cubes = torch.from_numpy(cached(f"brain_3d-{subjects}-{side}", make)["cubes"]).float()
+        return cls(in_splits(cubes, STAND_IN, is_stand_in=True), **options)
+
+    has_real = staticmethod(BrainMRI.has_real)
+    how_to_prepare = staticmethod(BrainMRI.how_to_prepare)
+    prepare = staticmethod(BrainMRI.prepare)
+
+
+def in_splits(cubes: torch.Tensor, source: str, is_stand_in: bool) -> Originals:
+    """Cubes (n, 1, S, S, S) in [0, 1], a random fifth of them for test.
+
+    Raises:
+        ValueError: when a split would be empty.
+    """
+    splits = split_objects(len(cubes), TEST_SHARE)
+    if not len(splits["train"]):
+        raise ValueError(f"{len(cubes)} subjects are too few for train, validation and test")
+    packed = (255 * cubes).round().to(torch.uint8)
+    images = {split: packed[splits[split]] for split in SPLITS}
+    return Originals(images, {}, source, is_stand_in)

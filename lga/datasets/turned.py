@@ -1,0 +1,58 @@
+"""What sets of turned pictures and volumes share: originals, each turned twice by random rotations.
+
+Both images of a pair are the original turned once, by R1 and R2, with linear interpolation;
+g = R2 R1⁻¹.
+"""
+
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from lga.datasets.base import OrbitDataset
+from lga.groups import rotate_maps
+from lga.pairs import Pairs
+from lga.pictures.originals import Originals
+from lga.splits import Split
+
+
+class TurnedOriginals(OrbitDataset):
+    """Pairs of turned originals.
+
+    Args:
+        originals: pictures, turned by the plane's rotations, or volumes, turned by space's.
+        upright: whether x1 is left as it is.
+    """
+
+    demonstrates = True
+
+    def __init__(self, originals: Originals, *, upright: bool = False) -> None:
+        self.originals, self.upright = originals, upright
+        self.source, self.is_stand_in = originals.source, originals.is_stand_in
+        self.image_shape = tuple(originals.images["train"].shape[1:])
+
+    def to(self, device: torch.device | str) -> Self:
+        self.device = torch.device(device)
+        self.originals = self.originals.to(self.device)
+        return self
+
+    def size(self, split: Split) -> int:
+        return len(self.originals.images[split])
+
+    def unmoved(self, split: Split, objects: Tensor) -> Tensor:
+        """Originals (n, C, …) in [0, 1] by their indices (n,)."""
+        return self.originals.images[split][objects.to(self.device)].float() / 255
+
+    def draw(self, split: Split, objects: Tensor, generator: torch.Generator) -> Pairs:
+        n = len(objects)
+        absolute = self.group.sample(2 * n, generator).to(self.device)
+        if self.upright:
+            absolute[:n] = self.group.identity(1).to(absolute)
+        originals = self.unmoved(split, objects)
+        x1, x2 = rotate_maps(absolute, torch.cat([originals, originals])).chunk(2)
+        R1, R2 = absolute.chunk(2)
+        return Pairs(x1, x2, self.group.compose(R2, self.group.inverse(R1)))
+
+    def view(self, split: Split, index: int, g: Tensor) -> Tensor:
+        """The original turned by g."""
+        return rotate_maps(g.to(self.device), self.unmoved(split, torch.tensor([index])))

@@ -184,11 +184,11 @@ RULES = (
         profile="paper", system="sajjadi2022",
     ),
     Rule(
-        {"tokens": 384, "depth": 4, "views": 8, "rays": 2_048},
+        {"tokens": 384, "depth": 4, "target_views": 8, "rays": 2_048},
         profile="standard", system="sajjadi2022",
     ),
     Rule(
-        {"tokens": 128, "depth": 2, "views": 4, "rays": 1_024, "train_pairs": 48_000,
+        {"tokens": 128, "depth": 2, "target_views": 4, "rays": 1_024, "train_pairs": 48_000,
          "batch_size": 16, "learning_rate": 1e-3},
         profile="quick", system="sajjadi2022",
     ),

@@ -72,9 +72,10 @@ def fit(
     model, *steppers = fabric.setup(system, *optimizers)
     model.mark_forward_method("loss")
     batch_size = max(1, settings.batch_size // fabric.world_size)
-    if batch_size % system.views:
+    if batch_size % system.target_views:
         raise ValueError(
-            f"{system.views} pairs in a row share their x1: a batch of {batch_size} does not divide"
+            f"{system.target_views} pairs in a row share their x1, "
+            f"into which a batch of {batch_size} does not divide"
         )
 
     fabric.barrier()  # the first process may have cleared a stale checkpoint
@@ -98,7 +99,7 @@ def fit(
         for step in range(done, settings.steps):
             generator = generator_for(settings.seed, step, fabric.global_rank)
             torch.manual_seed(generator.initial_seed())
-            pairs = dataset.pairs("train", batch_size, generator, system.views)
+            pairs = dataset.pairs("train", batch_size, generator, system.target_views)
             if step == done:
                 check_pairs(pairs, dataset)
 

@@ -420,7 +420,7 @@ def test_rays_go_through_pixel_centres(side):
 def rays():
     torch.manual_seed(0)
     return lga.SYSTEMS["sajjadi2022"](
-        (3, 64, 64), SO3(), FLIGHT, tokens=64, depth=1, rays=32, views=2
+        (3, 64, 64), SO3(), FLIGHT, tokens=64, depth=1, rays=32, target_views=2
     ).eval()
 
 

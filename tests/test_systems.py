@@ -31,7 +31,7 @@ NARROW = {  # what learns in seconds; layouts and counts have tests of their own
     "winter2022": {"fields": 8, "width": 16},
     "hwang2023": {"hidden": 8},
     "dupont2020": {"width": 8},
-    "sajjadi2022": {"tokens": 64, "depth": 1, "rays": 256, "views": 1},
+    "sajjadi2022": {"tokens": 64, "depth": 1, "rays": 256, "target_views": 1},
     "jin2024": {"width": 12},
     "swarnali2025": {"width": 12},
     "lga_generic": {"width": 12},

@@ -317,7 +317,7 @@ def test_gradients_are_clipped_before_the_step(digits, monkeypatch):
 
 def test_a_batch_holds_whole_rows_of_views():
     dataset = lga.load_dataset("nmr", "stand-in", objects=12)
-    system = lga.build_system("sajjadi2022", dataset, tokens=64, depth=1, rays=64, views=4)
+    system = lga.build_system("sajjadi2022", dataset, tokens=64, depth=1, rays=64, target_views=4)
     batches, draw = [], dataset.pairs
     dataset.pairs = lambda *arguments: batches.append(draw(*arguments)) or batches[-1]
     settings = replace(TINY, train_pairs=8, batch_size=8, validations=1, validation_pairs=2)

@@ -25,11 +25,11 @@ class System(nn.Module, ABC):
     Attributes:
         group: the group whose elements `transform` takes.
         remarks: what a run's record says beyond its figures.
-        views: how many pairs in a row of a training batch share their x1.
+        target_views: how many pairs in a row of a training batch share their x1.
     """
 
     group: Group
-    views: int = 1
+    target_views: int = 1
     remarks: Mapping[str, Any] = {}
 
     @classmethod

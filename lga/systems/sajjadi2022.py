@@ -30,7 +30,7 @@ class Sajjadi2022(System):
         depth: self-attention blocks; 10 in the paper.
         rays: target rays per x1 and step of training, over all its second images; 8,192 in the
             implementation that the authors recognise.
-        views: second images per x1 and step of training; all 23 others there.
+        target_views: second images per x1 and step of training; all 23 others there.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Sajjadi2022(System):
         tokens: int = 768,
         depth: int = 10,
         rays: int = 8192,
-        views: int = 23,
+        target_views: int = 23,
     ) -> None:
         super().__init__()
         channels, side, other = image_shape
@@ -52,7 +52,7 @@ class Sajjadi2022(System):
                 f"got {side}×{other} and {tokens}"
             )
         self.group, self.camera = group, camera
-        self.rays, self.views = rays, views
+        self.rays, self.target_views = rays, target_views
         self.encoder = TokenEncoder(channels, tokens, depth)
         self.decoder = RayDecoder(channels, tokens)
         directions = camera.rays(side)

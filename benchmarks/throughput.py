@@ -1,4 +1,4 @@
-"""How much of a bare network step's speed `fit` keeps, and what a system's step costs.
+"""How much of a bare network step's speed `fit` keeps, and of the machine's in matrix products.
 
 Ratios of medians measured in one run on one machine, alternating, so that what else the machine
 does weighs on both. `python benchmarks/throughput.py` or `lga bench`.
@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import lga
 
@@ -53,10 +54,18 @@ def measure() -> dict[str, float | str]:
         bare_s.append(seconds(bare, device))
         fit_s.append(seconds(fit, device))
     pairs = STEPS * settings.batch_size
+    with FlopCounterMode(display=False) as counter:
+        sum(system.loss(batch).values()).backward()
+    achieved = counter.get_total_flops() * STEPS / statistics.median(fit_s)
+    n = 2_048
+    matrix = torch.rand(n, n, device=device)
+    product_s = statistics.median(seconds(lambda: matrix @ matrix, device) for _ in range(ROUNDS))
     return {
         "fit_over_bare_step": round(statistics.median(bare_s) / statistics.median(fit_s), 3),
         "bare_pairs_per_second": round(pairs / statistics.median(bare_s)),
         "fit_pairs_per_second": round(pairs / statistics.median(fit_s)),
+        "achieved_gflops": round(achieved / 1e9, 1),
+        "achieved_over_matrix_product": round(achieved / (2 * n**3 / product_s), 3),
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
     }

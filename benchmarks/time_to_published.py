@@ -18,6 +18,7 @@ PUBLISHED_DB = {
     dataset: cells["jin2024"]["psnr_db"]
     for published in TABLES.values()
     for dataset, cells in published.items()
+    if "psnr_db" in cells["jin2024"]
 }
 
 
@@ -29,7 +30,9 @@ def measure() -> dict[str, list[dict]]:
             record, history = read_record(path), read_history(path.with_name("history.csv"))
             if record["overrides"] or len(history) < 2 or "stand-in" in record["source"]:
                 continue
-            published_db = PUBLISHED_DB[record["dataset"]]
+            published_db = PUBLISHED_DB.get(record["dataset"])
+            if published_db is None:
+                continue
             reached = [row for row in history if row["validation_psnr_db"] >= published_db]
             first = reached[0] if reached else {}
             name = f"{profile} {record['dataset']} {record['system']}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lga.lookup import check_name
+from lga.metrics import lpips_weights
 from lga.paths import RESULTS
 from lga.records import read_record, write_whole
 from lga.runs import configure, execute
@@ -46,12 +47,14 @@ class Ablation:
         dataset: by name.
         budget: what all variants share, as for `--set`.
         variants: the rows, in order.
+        figures: which fields of the records the table holds.
     """
 
     question: str
     dataset: str
     budget: str
     variants: tuple[Variant, ...]
+    figures: tuple[str, ...] = ("psnr_db",)
 
 
 ABLATIONS = {
@@ -80,7 +83,72 @@ ABLATIONS = {
             Variant("free latent, mask and picture", "lga"),
         ),
     ),
-}
+    "skip": Ablation(
+        "What are the skip and the perceptual loss worth on the turntable (jin2024, table 3)?",
+        "nmr",
+        "train_pairs=100000 validations=4 test_pairs=1000",
+        tuple(
+            Variant(
+                f"{'skip' if skip else 'no skip'}, {'LPIPS' if weight else 'no LPIPS'}",
+                "jin2024",
+                f"skip={skip} perceptual_weight={weight:g}",
+            )
+            for skip in (False, True)
+            for weight in (0, 5e-4)
+        ),
+        ("psnr_db", "ssim", "lpips"),
+    ),
+    "varying": Ablation(
+        "Which share of jin2024's latent should move?",
+        "rotated_mnist",
+        "train_pairs=200000 validations=4 test_pairs=2000",
+        tuple(
+            Variant(f"{twelfths} of 12 pairs move", "jin2024", f"varying={twelfths / 12:.4f}")
+            for twelfths in (2, 4, 6, 8, 10, 12)
+        ),
+    ),
+    "latent_size": Ablation(
+        "How many numbers should jin2024's latent have?",
+        "rotated_mnist",
+        "train_pairs=200000 validations=4 test_pairs=2000",
+        tuple(
+            Variant(f"{numbers} numbers", "jin2024", f"latent_dim={numbers}")
+            for numbers in (12, 24, 48, 96)
+        ),
+    ),
+    "latent_inverse": Ablation(
+        "Does the latent-inverse term make x ↦ D(g·E(x)) an action, and what does it cost?",
+        "rotated_mnist",
+        "train_pairs=200000 validations=4 test_pairs=2000",
+        tuple(
+            Variant(f"weight {weight:g}", "jin2024", f"latent_inverse_weight={weight:g}")
+            for weight in (0, 1e-4, 1e-3)
+        ),
+        ("psnr_db", "latent_inverse_error", "latent_deviation", "law_compatibility_db"),
+    ),
+    "mask": Ablation(
+        "What does swarnali2025's mask find, and what do its terms and settings do to it?",
+        "blocked_mnist",
+        "train_pairs=200000 validations=4 test_pairs=2000",
+        (
+            Variant("as published", "swarnali2025"),
+            Variant("no invariance term", "swarnali2025", "invariance_weight=0"),
+            Variant("no equivariance term", "swarnali2025", "equivariance_weight=0"),
+            Variant(
+                "neither term", "swarnali2025", "invariance_weight=0 equivariance_weight=0"
+            ),
+            Variant("terms ten times as loud", "swarnali2025",
+                    "invariance_weight=10 equivariance_weight=10"),
+            Variant("threshold 0.3", "swarnali2025", "threshold=0.3"),
+            Variant("threshold 0.7", "swarnali2025", "threshold=0.7"),
+            Variant("all logits begin above", "swarnali2025", "initial_logit=1"),
+            Variant("all logits begin below", "swarnali2025", "initial_logit=-1"),
+            Variant("half moves, fixed", "swarnali2025", "mask=fixed"),
+            Variant("all moves", "swarnali2025", "mask=all"),
+        ),
+        ("psnr_db", "mask_fraction"),
+    ),
+}  # fmt: skip
 
 
 def variant_root(results: Path | str | None, name: str, variant: Variant) -> Path:
@@ -109,6 +177,9 @@ def ablate(
             run = configure(
                 ablation.dataset, variant.system, profile, seed, source, data_root, root, overrides
             )
+            if run.system_options.get("perceptual_weight") and not lpips_weights().is_file():
+                print(f"{name}: {variant.label} left out, LPIPS' weights are not here", flush=True)
+                continue
             if not (run.folder.path / "metrics.json").is_file():
                 print(f"{name}: {variant.label}, seed {seed}", flush=True)
                 execute(run)
@@ -119,11 +190,11 @@ def ablate(
 
 
 def table(name: str, profile: str = "standard", results: Path | str | None = None):
-    """An ablation's rows: test PSNR in dB, mean and deviation over seeds.
+    """An ablation's rows, one for each variant and figure, such as the test PSNR in dB.
 
     Returns:
-        A pandas DataFrame with variant, dataset, system, overrides, psnr_db_mean, psnr_db_sd,
-        seeds, parameters, latent_numbers, train_pairs and source.
+        A pandas DataFrame with variant, dataset, system, overrides, figure, seeds, mean and sd over
+        them, parameters, latent_numbers, train_pairs and source; without seeds, what was not run.
     """
     import pandas
 
@@ -132,13 +203,16 @@ def table(name: str, profile: str = "standard", results: Path | str | None = Non
     for variant in ablation.variants:
         root = variant_root(results, name, variant) / profile / ablation.dataset / variant.system
         records = [read_record(path) for path in sorted(root.glob("seed-*/metrics.json"))]
-        mean, deviation = mean_and_deviation([r["psnr_db"] for r in records])
         same = records[0] if records else {}
-        rows.append({
-            "variant": variant.label, "dataset": ablation.dataset, "system": variant.system,
-            "overrides": variant.overrides, "psnr_db_mean": mean, "psnr_db_sd": deviation,
-            "seeds": len(records), "parameters": same.get("parameters"),
-            "latent_numbers": same.get("latent_numbers"), "train_pairs": same.get("train_pairs"),
-            "source": "; ".join(sorted({r["source"] for r in records})),
-        })  # fmt: skip
+        for figure in ablation.figures:
+            values = [r[figure] for r in records if r.get(figure) is not None]
+            mean, deviation = mean_and_deviation(values)
+            rows.append({
+                "variant": variant.label, "dataset": ablation.dataset, "system": variant.system,
+                "overrides": variant.overrides, "figure": figure, "seeds": len(values),
+                "mean": mean, "sd": deviation, "parameters": same.get("parameters"),
+                "latent_numbers": same.get("latent_numbers"),
+                "train_pairs": same.get("train_pairs"),
+                "source": "; ".join(sorted({r["source"] for r in records})),
+            })  # fmt: skip
     return pandas.DataFrame(rows)

@@ -11,9 +11,12 @@ from lga.datasets import DATASETS
 from lga.lookup import check_name
 from lga.metrics import lpips_weights
 from lga.paths import DATA
-from lga.profiles import PROFILES
+from lga.profiles import MNISTS as DIGITS
+from lga.profiles import PROFILES, settings_for
+from lga.records import read_records
 from lga.runs import loadable, parameter_count
 from lga.systems import SYSTEMS
+from lga.tables import CONTROLS
 
 SEEDS = {"quick": "0", "standard": "0", "paper": "0,1,2"}
 
@@ -84,6 +87,47 @@ def grid(
         if dataset not in refusals(system)
         for seed in numbers
     ]
+
+
+WORTH = ("lga_matched", "lga", "jin2024")
+GPU_SHARES = 6
+
+
+def in_order(cells: list[tuple[str, str, int]], profile: str) -> list[tuple[str, str, int]]:
+    """The cells of a grid in the order in which they start.
+
+    The longest first, so that none is waited for at the end. In the paper profile, which may be cut
+    off, by worth: what compares `lga` and `jin2024` on digits, then elsewhere, then the baselines.
+    """
+
+    def place(cell: tuple[str, str, int]) -> tuple[int, float]:
+        dataset, system, _ = cell
+        tier = 0 if profile != "paper" else 2 if system not in WORTH else dataset not in DIGITS
+        return tier, -expected_seconds(dataset, system, profile)
+
+    return sorted(cells, key=place)
+
+
+def expected_seconds(dataset: str, system: str, profile: str) -> float:
+    """How long a run may take on one core, as the committed records of such runs have it.
+
+    Where there is none, the slowest record of the dataset counts, or of any.
+    """
+    if system in CONTROLS:
+        return 0.0
+    pairs = settings_for(profile, dataset, system).train_pairs
+    speeds = {
+        (record["dataset"], record["system"]): record["pairs_per_second"]
+        for record in read_records("standard")
+        if record.get("pairs_per_second")
+    }
+    same = [speed for (d, _), speed in speeds.items() if d == dataset] or list(speeds.values())
+    return pairs / speeds.get((dataset, system), min(same, default=1.0))
+
+
+def gpu_shares(dataset: str) -> int:
+    """How many of a GPU's `GPU_SHARES` a run takes: networks for digits leave room for others."""
+    return 1 if dataset in DIGITS else GPU_SHARES // 2
 
 
 def seed_numbers(text: str) -> list[int]:

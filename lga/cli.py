@@ -132,7 +132,7 @@ def run(
 
 @app.command()
 def train(
-    dataset: str,
+    dataset: Annotated[str, typer.Argument(help="A dataset's name, or a folder of pictures.")],
     system: System = "lga",
     profile: Profile = "quick",
     seed: int = 0,
@@ -140,16 +140,25 @@ def train(
     data_root: DataRoot = None,
     results: Results = None,
     overrides: Overrides = [],  # noqa: B006
+    table: Annotated[
+        Path | None, typer.Option(help="One's own pictures: file, object, angle_deg or g11 ….")
+    ] = None,
+    group: Annotated[str, typer.Option(help="Of one's own: SO2, SO3, Affine, Cyclic(k).")] = "SO2",
+    split: Annotated[str, typer.Option(help="One's own hold out objects or images.")] = "objects",
+    side: Annotated[int | None, typer.Option(help="One's own are made so many pixels.")] = None,
 ) -> None:
-    """The same run without a notebook, for clusters and `torchrun`.
+    """The same run without a notebook, for clusters and `torchrun`, and for one's own pictures.
 
     Examples: `lga train rotated_mnist --profile quick` ·
-    `torchrun --nproc-per-node 2 -m lga.cli train rotated_mnist --profile paper`
+    `torchrun --nproc-per-node 2 -m lga.cli train rotated_mnist --profile paper` ·
+    `lga train pictures --table turns.csv --group SO2 --side 32`
     """
+    from lga.datasets import OwnPictures
     from lga.runs import configure, execute
 
+    own = OwnPictures(dataset, str(table), group, split, side) if table else None
     run = configure(
-        dataset, system, profile, seed, source.value, data_root, results, " ".join(overrides)
+        own or dataset, system, profile, seed, source.value, data_root, results, " ".join(overrides)
     )
     with interruptible():
         record = execute(run)
@@ -172,30 +181,40 @@ def reproduce(
 ) -> None:
     """The grid of runs through Snakemake, then the tables. Run again, it does what is missing.
 
+    The longest runs start first (in the paper profile, those worth most). Runs side by side get one
+    core each, few runs share all; on a GPU, several small runs share the device.
+
     Examples: `lga reproduce` · `lga reproduce --profile paper --systems jin2024 --cores 3` ·
     `lga reproduce --profile standard --data-root data --executor slurm`
     """
     import torch
 
-    from lga.catalogue import grid
+    from lga.catalogue import GPU_SHARES, gpu_shares, grid, in_order
     from lga.paths import RESULTS, SNAKEFILE, require_clone
 
     require_clone("the grid")
-    cells = grid(profile, datasets, systems, seeds)
+    cells = in_order(grid(profile, datasets, systems, seeds), profile)
+    cores = cores or os.cpu_count() or 1
+    threads = max(1, cores // max(1, len(cells)))
+    devices = torch.cuda.device_count()
     config = {
         "python": sys.executable, "results": str(results or RESULTS), "profile": profile,
         "runs": [f"{d}/{s}/seed-{seed}" for d, s, seed in cells], "source": source.value,
         "data_root": str(data_root) if data_root else "", "set": list(overrides),
+        "threads": threads, "gpu_shares": [gpu_shares(d) for d, _, _ in cells], "devices": devices,
     }  # fmt: skip
     command = [
         sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--nolock",
-        "--cores", str(cores or os.cpu_count()), "--executor", executor, "--keep-going",
+        "--cores", str(cores), "--executor", executor, "--keep-going",
         "--rerun-triggers", "mtime", "--rerun-incomplete", "--quiet", "host", "reason", "rules",
     ]  # fmt: skip
-    if torch.cuda.is_available():
-        command += ["--resources", f"gpu={torch.cuda.device_count()}"]
+    if devices:
+        command += ["--resources", f"gpu={GPU_SHARES * devices}"]
     command += ["--config", *(f"{key}={json.dumps(value)}" for key, value in config.items())]
-    print(f"{len(cells)} runs, {cores or os.cpu_count()} at a time", flush=True)
+    beside = min(cores // threads, len(cells))
+    print(
+        f"{len(cells)} runs, up to {beside} side by side, threads for each: {threads}", flush=True
+    )
     with interruptible():
         failed = call(command)
     print_tables(profile, results)
@@ -205,7 +224,7 @@ def reproduce(
 
 @app.command()
 def ablate(
-    name: Annotated[str, typer.Argument(help="ingredients, still.")],
+    name: Annotated[str, typer.Argument(help="Which; a wrong name lists them.")],
     profile: Profile = "standard",
     seeds: Annotated[str, typer.Option(help="Numbers with commas.")] = "0,1,2",
     source: SourceOption = Source.auto,
@@ -225,16 +244,56 @@ def ablate(
 
 
 @app.command()
+def swaps(
+    profile: Profile = "standard",
+    source: SourceOption = Source.auto,
+    data_root: DataRoot = None,
+    results: Results = None,
+) -> None:
+    """What moves of one picture with what stays of another: PSNR of the swap, per trained system.
+
+    Example: `lga swaps --data-root data`
+    """
+    from lga import swaps as experiment
+    from lga.paths import shown
+
+    frame = experiment.table(profile, data_root, results, source.value)
+    print(f"{frame.to_string(index=False)}\n({shown(experiment.write(profile, frame, results))})")
+
+
+@app.command()
+def probes(
+    profile: Profile = "standard",
+    source: SourceOption = Source.auto,
+    data_root: DataRoot = None,
+    results: Results = None,
+) -> None:
+    """What the parts of trained latents know of class and pose, by simple classifiers.
+
+    Example: `lga probes --data-root data`
+    """
+    from lga import probes as experiment
+    from lga.paths import shown
+
+    frame = experiment.table(profile, data_root, results, source.value)
+    print(f"{frame.to_string(index=False)}\n({shown(experiment.write(profile, frame, results))})")
+
+
+@app.command()
 def tables(profile: Profile = "quick", results: Results = None) -> None:
-    """Builds the tables of a profile from its records and prints them.
+    """Builds tables (CSV, Markdown, LaTeX) and charts (PNG, PDF) of a profile from its records.
 
     Example: `lga tables --profile standard`
     """
+    from lga.charts import write_charts
     from lga.lookup import check_name
+    from lga.paths import shown
     from lga.profiles import PROFILES
 
     check_name("profile", profile, PROFILES)
     print_tables(profile, results)
+    charts = write_charts(profile, results)
+    print(f"charts, as PNG and PDF: {shown(charts[0].parent)}")
 
 
 def print_tables(profile: str, results: Path | None) -> None:
@@ -242,7 +301,7 @@ def print_tables(profile: str, results: Path | None) -> None:
     from lga.tables import write_tables
 
     for path in write_tables(profile, results):
-        print(f"\n{path.read_text()}\n({shown(path)}, and .csv beside it)")
+        print(f"\n{path.read_text()}\n({shown(path)}, and .csv and .tex beside it)")
 
 
 @app.command()

@@ -130,6 +130,36 @@ def orbits(systems: Mapping[str, System], x: Tensor, path: Tensor) -> ImageGrid:
 
 
 @torch.no_grad()
+def page(systems: Mapping[str, System], batch: Pairs) -> ImageGrid:
+    """All systems on one page (`jin2024`, figures 4 and 5): x1, x2, then each one's x̂2.
+
+    Args:
+        systems: by the label of their row.
+        batch: the same pairs for all.
+    """
+    painted = [system.predict(batch.to(device_of(system))).cpu() for system in systems.values()]
+    return image_grid([batch.x1, batch.x2, *painted], ["x₁", "x₂ = g·x₁", *systems])
+
+
+@torch.no_grad()
+def swaps(system: LatentSystem, x1: Tensor, x2: Tensor) -> ImageGrid:
+    """D([z_v(x1); z_i(x2)]): what moves from the left, what stays from above (`jin2024`, figure 7).
+
+    Args:
+        system: trained.
+        x1: images (n, C, …) that lend what moves, one per row.
+        x2: images (m, C, …) that lend what stays, one per column.
+    """
+    x1, x2 = x1.to(device_of(system)), x2.to(device_of(system))
+    still = system.encode(x2)
+    rows = [torch.cat([torch.ones_like(x1[:1]), x2])]
+    for image in x1:
+        moving = system.encode(repeated(image, len(x2)))
+        rows.append(torch.cat([image[None], system.decode(system.swap(moving, still))]))
+    return image_grid(rows, ["what stays of →", *["what moves of →"] * len(x1)])
+
+
+@torch.no_grad()
 def layers(system: LatentSystem, batch: Pairs) -> ImageGrid:
     """What stays and what moves: x1, x2, the painted x̂2, a ⊙ B and F of `Layers`.
 
@@ -211,12 +241,12 @@ def ablation(frame, title: str, published_db: float | None = None) -> Chart:
         title: over the figure.
         published_db: marked by a line.
     """
-    frame = frame.dropna(subset="psnr_db_mean")[::-1]
+    frame = frame[frame["figure"] == "psnr_db"].dropna(subset="mean")[::-1]
     figure = Chart(figsize=(7.2, 0.42 * len(frame) + 1.0), layout="constrained")
     axis = figure.subplots()
     places = np.arange(len(frame))
-    axis.barh(places, frame["psnr_db_mean"], xerr=frame["psnr_db_sd"], color=QUIET, height=0.62)
-    for place, value in zip(places, frame["psnr_db_mean"], strict=True):
+    axis.barh(places, frame["mean"], xerr=frame["sd"], color=QUIET, height=0.62)
+    for place, value in zip(places, frame["mean"], strict=True):
         axis.text(0.4, place, f"{value:.1f} dB", va="center", fontsize=9, color="white")
     if published_db is not None:
         axis.axvline(published_db, color=ACCENT, linewidth=1.4)
@@ -224,7 +254,7 @@ def ablation(frame, title: str, published_db: float | None = None) -> Chart:
             published_db, len(frame) - 0.45, "published", color=ACCENT, fontsize=8, ha="right"
         )
     axis.set_yticks(places, frame["variant"], fontsize=9)
-    axis.set_xlim(right=1.08 * frame["psnr_db_mean"].max())
+    axis.set_xlim(right=1.08 * frame["mean"].max())
     style(axis, title)
     axis.set_xlabel("test PSNR (dB)", fontsize=9)
     return figure

@@ -17,6 +17,7 @@ right and y up; space is right-handed, z towards the viewer.
 """
 
 import math
+import re
 from abc import ABC, abstractmethod
 
 import torch
@@ -357,6 +358,21 @@ class Product(Group):
         off_diagonal = (g - self.element(*blocks)).abs().amax((1, 2))
         off = [f.violation(block) for f, block in zip(self.factors, blocks, strict=True)]
         return torch.stack([*off, off_diagonal]).amax(0)
+
+
+def named(name: str) -> Group:
+    """The group of a name: "SO2", "SO3", "Affine" or "Cyclic(k)", as groups print themselves.
+
+    Raises:
+        ValueError: for another name.
+    """
+    plain = {"SO2": SO2, "SO3": SO3, "Affine": Affine}
+    word = name.removesuffix("()")
+    if word in plain:
+        return plain[word]()
+    if match := re.fullmatch(r"Cyclic\((\d+)\)", word):
+        return Cyclic(int(match[1]))
+    raise ValueError(f"unknown group {name!r}; known: {', '.join(plain)}, Cyclic(k)")
 
 
 def rotate_maps(g: Tensor, maps: Tensor) -> Tensor:

@@ -92,6 +92,11 @@ class LatentAction(nn.Module):
         mask = self.split().repeat_interleave(self.sizes, output_size=z.shape[1])
         return mask.view(-1, *[1] * (z.ndim - 2))
 
+    def varying(self, z: Tensor) -> Tensor:
+        """Which channels of z any g moves, (C, 1, …, 1): M without representations of order 0."""
+        moves = self.moves.repeat_interleave(self.sizes, output_size=z.shape[1])
+        return self.mask(z) * moves.view(-1, *[1] * (z.ndim - 2))
+
     def fraction(self) -> float:
         """|M|: the share of the latent's channels that g moves, in [0, 1]."""
         moved = self.split().detach() * self.moves * self.sizes

@@ -25,6 +25,7 @@ from lga.datasets import (
     DATASETS,
     SOURCES,
     OrbitDataset,
+    OwnPictures,
     dataset_options,
     keyword_options,
     load_dataset,
@@ -33,7 +34,7 @@ from lga.evaluation import evaluate
 from lga.lookup import check_name
 from lga.paths import RESULTS, shown
 from lga.profiles import PROFILES, SETTING_NAMES, Settings, profile_values
-from lga.records import RunFolder, add_to_record, read_run, run_folder
+from lga.records import RunFolder, add_to_record, read_record, read_run, run_folder
 from lga.systems import SYSTEMS, System, build_system, check_serves
 from lga.training import History, fit, precision_for
 
@@ -53,6 +54,7 @@ class Run:
     system_options: Mapping[str, Any]
     folder: RunFolder
     started_at: str
+    own: OwnPictures | None = None
 
     def config(self) -> dict[str, Any]:
         """Every resolved setting, as `config.json` holds it."""
@@ -78,6 +80,8 @@ class Run:
 
     def load_dataset(self) -> OrbitDataset:
         """The run's dataset, on the CPU until it is trained on."""
+        if self.own is not None:
+            return self.own.load()
         return load_dataset(
             self.dataset, self.source, self.data_root, self.profile, **self.dataset_options
         )
@@ -85,7 +89,7 @@ class Run:
     def build_system(self, dataset: OrbitDataset) -> System:
         """The run's system with fresh weights; opens the run's folder."""
         if is_main_process():
-            self.folder.start(self.config())
+            self.folder.start(self.config() | {"image_shape": list(dataset.image_shape)})
         return build_system(self.system, dataset, self.settings.seed, **self.system_options)
 
     def publish(
@@ -107,7 +111,7 @@ class Run:
             "parameters": parameter_count(system),
             "latent_numbers": latent_numbers(system),
             "optimizer": self.settings.optimizer,
-            "compiled": False,
+            "compiled": self.settings.compile,
             "train_pairs": train_pairs,
             "train_seconds": train_seconds,
             "pairs_per_second": round(train_pairs / train_seconds, 1) if train_seconds else None,
@@ -128,7 +132,7 @@ class Run:
 
 
 def configure(
-    dataset: str,
+    dataset: str | OwnPictures,
     system: str = "lga",
     profile: str = "quick",
     seed: int = 0,
@@ -140,7 +144,7 @@ def configure(
     """Resolves the parameters of a run; nothing is computed or written yet.
 
     Args:
-        dataset, system, profile: by name.
+        dataset, system, profile: by name; a dataset may be one's own pictures.
         seed: of weights and training pairs.
         source: "real", "stand-in" or "auto" (see `load_dataset`).
         data_root: folder of the real data.
@@ -151,12 +155,15 @@ def configure(
     Raises:
         ValueError: for an unknown name, key or value, naming the known ones.
     """
-    check_name("dataset", dataset, DATASETS)
     check_name("system", system, SYSTEMS)
     check_name("profile", profile, PROFILES)
     check_name("source", source, SOURCES)
-    check_serves(system, DATASETS[dataset])
-    dataset_defaults = dataset_options(DATASETS[dataset])
+    own = dataset if isinstance(dataset, OwnPictures) else None
+    if own is None:
+        check_serves(system, DATASETS[check_name("dataset", dataset, DATASETS)])
+        dataset_defaults = dataset_options(DATASETS[dataset])
+    else:
+        dataset, dataset_defaults = own.name, {}
     system_defaults = keyword_options(SYSTEMS[system])
     setting_defaults = dataclasses.asdict(Settings())
     known = {**setting_defaults, **dataset_defaults, **system_defaults}
@@ -177,10 +184,11 @@ def configure(
         data_root=str(data_root) if data_root else None,
         overrides=" ".join(f"{key}={value}" for key, value in sorted(changes.items())),
         settings=settings,
-        dataset_options={k: values[k] for k in dataset_defaults},
+        dataset_options=own.options() if own else {k: values[k] for k in dataset_defaults},
         system_options={k: values[k] for k in system_defaults},
         folder=run_folder(results_dir, profile, dataset, system, settings.seed),
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        own=own,
     )
 
 
@@ -220,10 +228,13 @@ def evaluate_run(folder: Path, data_root: str | Path | None = None) -> list[str]
         FileNotFoundError, ValueError: when it is no finished run, or its data differ.
     """
     config, record, weights = read_run(folder)
-    source = "stand-in" if "stand-in" in record["source"] else "real"
-    dataset = load_dataset(
-        config["dataset"], source, data_root, config["profile"], **config["dataset_options"]
-    )
+    if config["dataset"] in DATASETS:
+        source = "stand-in" if "stand-in" in record["source"] else "real"
+        dataset = load_dataset(
+            config["dataset"], source, data_root, config["profile"], **config["dataset_options"]
+        )
+    else:
+        dataset = own_pictures(folder, config).load()
     if dataset.source != record["source"]:
         raise ValueError(f"the run was made on {record['source']}, these data are {dataset.source}")
     system = rebuilt(folder, config, weights, dataset)
@@ -266,9 +277,25 @@ def load(
             f"{shown(folder)} holds no trained system; with weights in this profile: {there}"
         )
     config, _, weights = read_run(folder)
-    dataset = DATASETS[config["dataset"]].for_options(**config["dataset_options"])
+    if config["dataset"] in DATASETS:
+        dataset = DATASETS[config["dataset"]].for_options(**config["dataset_options"])
+    else:
+        shape = tuple(config.get("image_shape", ()))
+        dataset = own_pictures(folder, config).described(shape)
     system = rebuilt(folder, config, weights, dataset)
     return system.eval()
+
+
+def own_pictures(folder: Path, config: Mapping[str, Any]) -> OwnPictures:
+    """The pictures of a run on one's own data.
+
+    Raises:
+        ValueError: when the configuration says nothing of them.
+    """
+    try:
+        return OwnPictures(**config["dataset_options"])
+    except TypeError as error:
+        raise ValueError(f"{folder} was made by another version: {error}") from error
 
 
 def loadable(profile: str = "standard", results: Path | str | None = None) -> list[str]:
@@ -276,6 +303,22 @@ def loadable(profile: str = "standard", results: Path | str | None = None) -> li
     root = Path(results or RESULTS) / profile
     found = sorted(root.glob("*/*/seed-*/model.safetensors"))
     return sorted({f"{path.parts[-4]}/{path.parts[-3]}" for path in found})
+
+
+def trained_seeds(
+    dataset: str, profile: str = "standard", results: Path | str | None = None
+) -> dict[str, list[int]]:
+    """The systems of a dataset whose weights are there, each with the seeds of its runs.
+
+    Runs with overrides are left out: they are variants.
+    """
+    found: dict[str, list[int]] = {}
+    root = Path(results or RESULTS) / profile / dataset
+    for path in sorted(root.glob("*/seed-*/model.safetensors")):
+        if not read_record(path.with_name("metrics.json"))["overrides"]:
+            seed = int(path.parent.name.removeprefix("seed-"))
+            found.setdefault(path.parts[-3], []).append(seed)
+    return {system: found[system] for system in SYSTEMS if system in found}
 
 
 def rebuilt(folder: Path, config: Mapping[str, Any], weights: dict, dataset) -> System:

@@ -1,6 +1,6 @@
 """Tables from records, published figures beside reproduced ones.
 
-results/<profile>/table_1.csv, table_1.md, …        built from the records
+results/<profile>/table_1.csv, .md, .tex, …     built from the records
 """
 
 import statistics
@@ -125,19 +125,42 @@ def mean_and_deviation(values: list[float]) -> tuple[float | None, float | None]
 
 def table_markdown(name: str, profile: str, results: Path | str | None = None) -> str:
     """The table for people: a block per dataset, under its name and the source of its data."""
+    from tabulate import tabulate
+
     frame = table(name, profile, results)
-    blocks = [dataset_block(frame, name, dataset) for dataset in TABLES[name]]
+    blocks = []
+    for dataset in TABLES[name]:
+        title, header, rows, notes = dataset_block(frame, name, dataset)
+        grid = tabulate(rows, header, tablefmt="pipe", disable_numparse=True)
+        blocks += [f"## {title}", grid, *notes]
     number = name.removeprefix("table_")
     return "\n\n".join([f"# Table {number}, {profile} profile", *blocks, NOTE])
 
 
-def dataset_block(frame, name: str, dataset: str) -> str:
-    """A dataset's rows: reproduced beside published, and the number of seeds.
+def table_latex(name: str, profile: str, results: Path | str | None = None) -> str:
+    """The table for a paper: a `tabular` with booktabs' rules per dataset, titles as comments."""
+    from tabulate import tabulate
 
-    Below stand what a run overrides, behind the letter of its row, and the order of the systems.
+    frame = table(name, profile, results)
+    blocks = []
+    for dataset in TABLES[name]:
+        title, header, rows, notes = dataset_block(frame, name, dataset)
+        grid = tabulate(rows, header, tablefmt="latex_booktabs", disable_numparse=True)
+        for sign, command in (("±", r"$\pm$"), ("₂₅₅", r"$_{255}$")):
+            grid = grid.replace(sign, command)
+        blocks += ["\n".join(f"% {line}" for line in [title, *notes]), grid]
+    return "\n\n".join(blocks) + "\n"
+
+
+def dataset_block(
+    frame, name: str, dataset: str
+) -> tuple[str, list[str], list[list[str]], list[str]]:
+    """A dataset's title, header, rows (reproduced beside published, and seeds), and notes.
+
+    Notes say what a run overrides, behind the letter of its row, and the order of the systems.
     """
     sources = "; ".join(sorted(set(frame[f"{dataset}_source"]) - {""}))
-    title = f"## {dataset}: {sources}" if sources else f"## {dataset}: not run"
+    title = f"{dataset}: {sources}" if sources else f"{dataset}: not run"
     metrics = METRICS[name]
     header = ["system"]
     for metric in metrics:
@@ -168,18 +191,11 @@ def dataset_block(frame, name: str, dataset: str) -> str:
         notes.append(
             "By PSNR, published: {}. Here, with the settings of each row: {}.".format(*orders)
         )
-    return "\n\n".join([title, markdown([*header, "pairs", "seeds"], rows), *notes])
+    return title, [*header, "pairs", "seeds"], rows, notes
 
 
 def missing(value: float | None) -> bool:
     return value is None or value != value
-
-
-def markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table."""
-    from tabulate import tabulate
-
-    return tabulate(list(rows), list(header), tablefmt="pipe", disable_numparse=True)
 
 
 def runs_with_controls(
@@ -266,17 +282,54 @@ def digits(profile: str, results: Path | str | None = None):
     return frame.loc[sorted(rows, key=order.get)].rename_axis("system")
 
 
+LAWS = (
+    "law_identity", "law_inverse", "law_compatibility", "law_identity_db", "law_inverse_db",
+    "law_compatibility_db", "latent_inverse_error", "latent_deviation",
+)  # fmt: skip
+
+
+def laws(profile: str, results: Path | str | None = None):
+    """The group-law report of every run without overrides, mean and deviation over seeds.
+
+    Returns:
+        A pandas DataFrame with dataset, system, law, seeds, mean, sd and source.
+    """
+    import pandas
+
+    runs: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for record in read_records(profile, results):
+        if not record["overrides"]:
+            runs.setdefault((record["dataset"], record["system"]), []).append(record)
+    rows = []
+    for (dataset, system), records in runs.items():
+        sources = "; ".join(sorted({record["source"] for record in records}))
+        for law in LAWS:
+            values = [record[law] for record in records if record.get(law) is not None]
+            if values:
+                mean, sd = mean_and_deviation(values)
+                rows.append((dataset, system, law, len(values), mean, sd, sources))
+    columns = ["dataset", "system", "law", "seeds", "mean", "sd", "source"]
+    return pandas.DataFrame(rows, columns=columns)
+
+
 def write_tables(profile: str, results: Path | str | None = None) -> list[Path]:
-    """Writes both tables of a profile as CSV and Markdown; returns the Markdown files."""
+    """Writes the tables of a profile as CSV, Markdown and LaTeX, and `laws.csv`.
+
+    Returns:
+        The Markdown files.
+    """
     folder = Path(results or RESULTS) / profile
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name in TABLES:
         frame = table(name, profile, results)
         write_whole(folder / f"{name}.csv", frame.to_csv(float_format="%.6g").encode())
+        write_whole(folder / f"{name}.tex", table_latex(name, profile, results).encode())
         path = folder / f"{name}.md"
         write_whole(path, table_markdown(name, profile, results).encode())
         written.append(path)
+    report = laws(profile, results).to_csv(index=False, float_format="%.6g")
+    write_whole(folder / "laws.csv", report.encode())
     return written
 
 

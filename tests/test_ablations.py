@@ -16,7 +16,7 @@ def test_every_variant_resolves_and_has_a_folder_of_its_own(name):
     for variant in ablation.variants:
         run = lga.configure(ablation.dataset, variant.system, "standard",
                             overrides=f"{ablation.budget} {variant.overrides}")  # fmt: skip
-        assert run.settings.train_pairs == 25_600
+        assert run.settings.train_pairs <= 200_000
 
 
 def test_a_tiny_ablation_becomes_a_table_and_trains_nothing_twice(tmp_path, monkeypatch, capsys):
@@ -33,9 +33,20 @@ def test_a_tiny_ablation_becomes_a_table_and_trains_nothing_twice(tmp_path, monk
     ablations.ablate("tiny", "quick", (0, 1), "stand-in", None, tmp_path)
     assert "seed" not in capsys.readouterr().out
     frame = ablations.table("tiny", "quick", tmp_path).set_index("variant")
-    assert frame.loc["copy", "psnr_db_sd"] == 0 and frame.loc["+ jin", "seeds"] == 2
+    assert frame.loc["copy", "sd"] == 0 and frame.loc["+ jin", "seeds"] == 2
     assert frame.loc["+ jin", "parameters"] == 329_433
     assert "stand-in" in frame.loc["copy", "source"]
+
+
+def test_a_variant_that_needs_lpips_weights_is_left_out_without_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(ablations, "lpips_weights", lambda: tmp_path / "nowhere")
+    tried = []
+    monkeypatch.setattr(ablations, "execute", tried.append)
+    ablations.ablate("skip", "quick", (0,), "stand-in", None, tmp_path)
+    assert {run.system_options["perceptual_weight"] for run in tried} == {0.0} and len(tried) == 2
+    assert "no skip, LPIPS left out" in capsys.readouterr().out
+    frame = ablations.table("skip", "quick", tmp_path)
+    assert len(frame) == 12 and not frame["seeds"].any()
 
 
 def test_an_unknown_ablation_is_an_error_that_helps():

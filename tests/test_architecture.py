@@ -29,8 +29,12 @@ MAY_IMPORT = {
     "runs": {"datasets", "evaluation", "figures", "lookup", "paths", "profiles", "records",
              "systems", "training"},
     "explorer": {"datasets", "groups", "runs", "systems"},
-    "ablations": {"lookup", "paths", "records", "runs", "tables"},
-    "catalogue": {"datasets", "lookup", "metrics", "paths", "profiles", "runs", "systems"},
+    "ablations": {"lookup", "metrics", "paths", "records", "runs", "tables"},
+    "charts": {"figures", "paths", "records", "tables"},
+    "swaps": {"datasets", "metrics", "paths", "records", "runs", "systems", "tables"},
+    "probes": {"datasets", "paths", "records", "runs", "systems", "tables"},
+    "catalogue": {"datasets", "lookup", "metrics", "paths", "profiles", "records", "runs",
+                  "systems", "tables"},
 }  # fmt: skip
 ABOVE_ALL = {"__init__", "cli", "notebooks"}
 

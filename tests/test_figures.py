@@ -95,8 +95,8 @@ def test_layers_show_what_stays_under_what_moves():
 def test_ablations_leave_out_what_was_not_run():
     import pandas
 
-    frame = pandas.DataFrame({"variant": ["a", "b", "c"], "psnr_db_mean": [12.0, None, 20.0],
-                              "psnr_db_sd": [0.5, None, None]})  # fmt: skip
+    frame = pandas.DataFrame({"variant": ["a", "b", "c"], "figure": ["psnr_db"] * 3,
+                              "mean": [12.0, None, 20.0], "sd": [0.5, None, None]})  # fmt: skip
     (axis,) = figures.ablation(frame, "what", published_db=18.0).axes
     assert [label.get_text() for label in axis.get_yticklabels()] == ["c", "a"]
     assert len(axis.patches) == 2

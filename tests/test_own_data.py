@@ -110,3 +110,41 @@ def test_pictures_of_several_sizes_need_a_side(folder):
     assert dataset.image_shape == (3, 8, 8)  # one of them has colours
     with pytest.raises(FileNotFoundError, match=r"none\.csv is missing"):
         lga.OrbitDataset.from_folder(folder, folder / "none.csv", SO2())
+
+
+def test_lga_train_takes_a_folder_and_records_it_like_any_dataset(folder, tmp_path):
+    from typer.testing import CliRunner
+
+    from lga.cli import app
+
+    results = tmp_path / "results"
+    command = ["train", str(folder), "--table", str(folder / "turns.csv"), "--group", "SO2",
+               "--split", "images", "--side", "16", "--system", "jin2024", "--results",
+               str(results), "--set", "train_pairs=64", "--set", "validations=1", "--set",
+               "validation_pairs=8", "--set", "test_pairs=8"]  # fmt: skip
+    outcome = CliRunner().invoke(app, command)
+    assert outcome.exit_code == 0, outcome.output
+    (path,) = results.rglob("metrics.json")
+    record = lga.records.read_record(path)
+    assert record["dataset"] == path.parts[-4] and record["dataset"].startswith("own_")
+    assert record["source"].startswith("own pictures (") and record["train_pairs"] == 64
+    system = lga.load(path.parent)
+    x = lga.OrbitDataset.from_folder(folder, folder / "turns.csv", SO2(), "images", 16).images[:2]
+    painted = system.transform(x.float() / 255, SO2().sample(2))
+    assert painted.shape == (2, 1, 16, 16)
+    assert lga.runs.evaluate_run(path.parent) == []
+    lga.tables.write_tables("quick", results)  # its row is in no published table
+
+
+@pytest.mark.parametrize("name, expected", [
+    ("SO2", SO2()), ("SO3()", SO3()), ("Affine", lga.groups.Affine()),
+    ("Cyclic(24)", lga.groups.Cyclic(24)),
+])  # fmt: skip
+def test_groups_have_names(name, expected):
+    assert type(lga.groups.named(name)) is type(expected)
+    assert lga.groups.named(name) == expected
+
+
+def test_an_unknown_group_is_named_with_the_known():
+    with pytest.raises(ValueError, match=r"unknown group 'SU2'; known: SO2, SO3, Affine, Cyclic"):
+        lga.groups.named("SU2")

@@ -328,3 +328,18 @@ def test_a_batch_holds_whole_rows_of_views():
     assert not torch.equal(pairs.x2[0], pairs.x2[1])
     with pytest.raises(ValueError, match="share their x1"):
         lga.fit(system, dataset, replace(settings, batch_size=6))
+
+
+@pytest.mark.slow
+def test_compiled_networks_learn_the_same_under_the_same_names(digits):
+    settings = replace(TINY, train_pairs=64, batch_size=32, validations=1, validation_pairs=8)
+    plain, compiled = (lga.build_system("jin2024", digits) for _ in range(2))
+    lga.fit(plain, digits, settings)
+    lga.fit(compiled, digits, replace(settings, compile=True))
+    for (name, a), (other, b) in zip(
+        plain.state_dict().items(), compiled.state_dict().items(), strict=True
+    ):
+        assert name == other
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+    with pytest.raises(ValueError, match="no encoder and decoder to compile"):
+        lga.fit(lga.build_system("mean_image", digits), digits, replace(settings, compile=True))

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from lga import catalogue
+
 
 @pytest.mark.slow
 def test_a_tiny_grid_ends_with_tables_and_does_nothing_twice(tmp_path):
@@ -20,6 +22,7 @@ def test_a_tiny_grid_ends_with_tables_and_does_nothing_twice(tmp_path):
     assert [p.parts[-3] for p in records] == ["jin2024", "swarnali2025"]
     assert all((p.parent / "notebook.ipynb").exists() for p in records)
     assert "# Table 1, quick profile" in first.stdout and "(stand-in for MNIST)" in first.stdout
+    assert "2 runs, up to 2 side by side, threads for each: 1" in first.stdout
     assert "step" in first.stderr  # progress is seen while it runs
     assert (tmp_path / "quick" / "table_1.csv").exists()
 
@@ -33,6 +36,21 @@ def test_a_tiny_grid_ends_with_tables_and_does_nothing_twice(tmp_path):
     assert mended.returncode == 0
     restarted = [json.loads(p.read_text())["started_at"] for p in records]
     assert restarted[0] != started[0] and restarted[1] == started[1]
+
+
+def test_a_grid_starts_with_what_takes_longest_or_is_worth_most():
+    cells = catalogue.grid("standard", "rotated_mnist,nmr", "copy_input,jin2024,winter2022")
+    standard = [cell[:2] for cell in catalogue.in_order(cells, "standard")]
+    assert standard.index(("rotated_mnist", "winter2022")) < standard.index(
+        ("rotated_mnist", "jin2024")
+    )
+    assert {system for _, system in standard[-2:]} == {"copy_input"}
+    paper = catalogue.in_order(catalogue.grid("paper"), "paper")
+    first = [(d, s) for d, s, _ in paper[:18]]
+    assert {d for d, _ in first} == {"rotated_mnist", "blocked_mnist"}
+    assert {s for _, s in first} == {"lga", "lga_matched", "jin2024"} and len(set(first)) == 6
+    assert [seed for _, _, seed in paper].count(2) == len(paper) // 3
+    assert catalogue.gpu_shares("rotated_mnist") < catalogue.gpu_shares("nmr")
 
 
 @pytest.mark.slow

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lga.datasets.adrenal_3d import Adrenal3D
-from lga.datasets.base import OrbitDataset
+from lga.datasets.base import Labelled, OrbitDataset
 from lga.datasets.blocked_mnist import BlockedMNIST
 from lga.datasets.brain_3d import Brain3D
 from lga.datasets.brain_mri import BrainMRI
 from lga.datasets.nmr import NMR
+from lga.datasets.own import OwnPictures
 from lga.datasets.plane_in_the_sky import PlaneInTheSky
 from lga.datasets.rotated_mnist import RotatedMNIST
 from lga.lookup import check_name
@@ -34,7 +35,9 @@ __all__ = [
     "DATASETS",
     "SOURCES",
     "SPLITS",
+    "Labelled",
     "OrbitDataset",
+    "OwnPictures",
     "Source",
     "Split",
     "dataset_options",

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -24,6 +24,20 @@ from lga.splits import SPLITS, Split, split_objects
 
 HoldOut = Literal["objects", "images"]
 FEW_OBJECTS = 30
+
+
+class Labelled(NamedTuple):
+    """Images with what they show.
+
+    Attributes:
+        images: (n, C, …) in [0, 1].
+        labels: classes (n,).
+        elements: (n, d, d), from the objects' reference poses to the images.
+    """
+
+    images: Tensor
+    labels: Tensor
+    elements: Tensor
 
 
 class OrbitDataset(ABC):
@@ -148,6 +162,21 @@ class OrbitDataset(ABC):
         None where the dataset cannot show it there; at e it always can.
         """
         return None
+
+    def swapped(self, split: Split, n: int) -> tuple[Tensor, Tensor, Tensor] | None:
+        """n images x1, n images x2 of other objects, and what moves of x1 with what stays of x2.
+
+        The same for every system; None where the third cannot be made.
+        """
+        return None
+
+    def labelled(self, split: Split, n: int, moved: bool) -> Labelled:
+        """The first n objects of a split with their classes, in their reference pose or moved.
+
+        Raises:
+            ValueError: for a dataset without classes.
+        """
+        raise ValueError(f"{self.name} has no classes")
 
     def pairs(self, split: Split, n: int, generator: torch.Generator, views: int = 1) -> Pairs:
         """n pairs of objects drawn uniformly, with replacement.

@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from lga.datasets.base import Labelled
 from lga.datasets.rotated_mnist import RotatedMNIST
 from lga.pairs import Pairs
 from lga.pictures.originals import Originals
@@ -57,6 +58,25 @@ class BlockedMNIST(RotatedMNIST):
         """The upright digit turned by g under a square of its own."""
         square = self.squares(1, torch.Generator().manual_seed(index)).to(self.device)
         return super().view(split, index, g).maximum(square)
+
+    def swapped(self, split: Split, n: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The digit of x1 under the square of x2; every image has a square here."""
+        generator = torch.Generator().manual_seed(1)
+        index = torch.arange(n)
+        digits = [
+            super(BlockedMNIST, self).draw(split, (index + k) % self.size(split), generator).x1
+            for k in (0, 1)
+        ]
+        there = self.squares(4 * n + 40, generator)
+        there = there[there.flatten(1).any(1)][: 2 * n].to(self.device)
+        first, second = there.chunk(2)
+        return digits[0].maximum(first), digits[1].maximum(second), digits[0].maximum(second)
+
+    def labelled(self, split: Split, n: int, moved: bool) -> Labelled:
+        """Digits under squares of their own."""
+        found = super().labelled(split, n, moved)
+        squares = self.squares(len(found.images), torch.Generator().manual_seed(2))
+        return found._replace(images=found.images.maximum(squares.to(self.device)))
 
     def squares(self, n: int, generator: torch.Generator) -> Tensor:
         """n pictures (n, 1, H, W): a white square wholly inside, or nothing."""

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from lga.cameras import TURNTABLE
-from lga.datasets.base import StoredOrbits
+from lga.datasets.base import Labelled, StoredOrbits
 from lga.groups import SO3, Cyclic
 from lga.pictures.files import cached, read_npz, write_npz
 from lga.splits import Split, split_objects
@@ -38,6 +38,7 @@ class NMR(StoredOrbits):
 
     Args:
         views: uint8 (n, 24, 4, 64, 64) of each split, RGBA.
+        labels: classes (n,) of each split.
         source: what the objects are.
         is_stand_in: whether they stand in for the ShapeNet renderings.
     """
@@ -48,7 +49,13 @@ class NMR(StoredOrbits):
     camera = TURNTABLE
     sources = ("Kato et al.'s renderings of ShapeNet, or rendered meshes", STAND_IN)
 
-    def __init__(self, views: dict[Split, Tensor], source: str, is_stand_in: bool) -> None:
+    def __init__(
+        self,
+        views: dict[Split, Tensor],
+        labels: dict[Split, Tensor],
+        source: str,
+        is_stand_in: bool,
+    ) -> None:
         counts = {split: len(part) for split, part in views.items()}
         ends = np.cumsum(list(counts.values())).tolist()
         n = ends[-1]
@@ -60,7 +67,17 @@ class NMR(StoredOrbits):
         images = torch.cat(list(views.values())).flatten(0, 1)
         super().__init__(images, elements, objects, self.group, splits)
         self.image_shape = (3, *images.shape[2:])
+        self.labels = labels
         self.source, self.is_stand_in = source, is_stand_in
+
+    def labelled(self, split: Split, n: int, moved: bool) -> Labelled:
+        """Each object's first view, or a random one."""
+        objects = torch.arange(min(n, self.size(split)))
+        steps = torch.zeros_like(objects)
+        if moved:
+            steps = torch.randint(VIEWS, steps.shape, generator=torch.Generator().manual_seed(0))
+        images = self.show(self.objects[split][objects] * VIEWS + steps)
+        return Labelled(images, self.labels[split][objects], self.group.element(steps))
 
     def show(self, index: Tensor) -> Tensor:
         rgba = super().show(index)
@@ -79,25 +96,29 @@ class NMR(StoredOrbits):
         known = sorted({p.name.rsplit("_", 2)[0] for p in folder.glob("*_train_images.npz")})
         wanted = known if categories == "all" else categories.split(",")
         views: dict[Split, list[Tensor]] = {split: [] for split in FILE_SPLITS.values()}
-        for category in wanted:
+        labels: dict[Split, list[Tensor]] = {split: [] for split in FILE_SPLITS.values()}
+        for label, category in enumerate(wanted):
             for name, split in FILE_SPLITS.items():
                 path = folder / f"{category}_{name}_images.npz"
                 views[split].append(torch.from_numpy(read_packed(path, data_root)))
+                labels[split].append(torch.full((len(views[split][-1]),), label))
         if not wanted:
             raise FileNotFoundError(
                 f"{folder} holds no packed files; {cls.how_to_prepare(data_root)}"
             )
         source = read_source(folder / "source.json")
-        packed = {split: torch.cat(parts) for split, parts in views.items()}
-        return cls(packed, source, is_stand_in=False, **options)
+        packed, classes = (
+            {split: torch.cat(parts) for split, parts in lists.items()} for lists in (views, labels)
+        )
+        return cls(packed, classes, source, is_stand_in=False, **options)
 
     @classmethod
     def stand_in(cls, *, objects: int = 600, **options) -> Self:
         """Composed solids of six classes, rendered once and kept in `data/stand-in`."""
+        from lga.pictures.shapes import CLASSES
 
         def make() -> dict[str, np.ndarray]:
             from lga.pictures.rendering import render
-            from lga.pictures.shapes import CLASSES
 
             makers = list(CLASSES.values())
             print(f"rendering {objects} procedural objects, {VIEWS} views each", flush=True)
@@ -109,7 +130,9 @@ class NMR(StoredOrbits):
 
         views = torch.from_numpy(cached(f"nmr-{objects}", make)["views"])
         splits = split_objects(objects, test_share=0.2)
-        return cls({s: views[index] for s, index in splits.items()}, STAND_IN, True, **options)
+        packed = {split: views[index] for split, index in splits.items()}
+        classes = {split: index % len(CLASSES) for split, index in splits.items()}
+        return cls(packed, classes, STAND_IN, True, **options)
 
     @staticmethod
     def has_real(data_root: Path) -> bool:

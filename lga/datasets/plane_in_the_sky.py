@@ -22,6 +22,7 @@ from lga.cameras import FLIGHT
 from lga.datasets.base import StoredOrbits
 from lga.groups import SO3
 from lga.pictures.files import cached, read_npz, write_npz
+from lga.splits import Split
 
 ROTATIONS = 100
 SIDE = 64
@@ -61,10 +62,26 @@ class PlaneInTheSky(StoredOrbits):
         return super().to(device)
 
     def show(self, index: Tensor) -> Tensor:
+        return self.before(index, index)
+
+    def before(self, index: Tensor, sky_of: Tensor) -> Tensor:
+        """The aircraft of images (n,) before the skies of other images (n,)."""
         rgba = super().show(index)
-        sky = self.skies[index.to(self.device) // self.pictures_per_aircraft].float() / 255
+        sky = self.skies[sky_of.to(self.device) // self.pictures_per_aircraft].float() / 255
         color, alpha = rgba[:, :3], rgba[:, 3:]
         return color * alpha + sky * (1 - alpha)
+
+    def swapped(self, split: Split, n: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The aircraft of x1 before the sky of x2."""
+        generator = torch.Generator().manual_seed(1)
+        objects = torch.arange(n)
+        views = torch.randint(self.pictures_per_aircraft, (2, n), generator=generator)
+        first, second = (
+            self.objects[split][(objects + k) % self.size(split)] * self.pictures_per_aircraft
+            + views[k]
+            for k in (0, 1)
+        )
+        return self.show(first), self.show(second), self.before(first, second)
 
     @classmethod
     def real(cls, data_root: Path, **options) -> Self:

@@ -9,7 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from lga.datasets.base import OrbitDataset
+from lga.datasets.base import Labelled, OrbitDataset
 from lga.groups import rotate_maps
 from lga.pairs import Pairs
 from lga.pictures.originals import Originals
@@ -56,3 +56,14 @@ class TurnedOriginals(OrbitDataset):
     def view(self, split: Split, index: int, g: Tensor) -> Tensor:
         """The original turned by g."""
         return rotate_maps(g.to(self.device), self.unmoved(split, torch.tensor([index])))
+
+    def labelled(self, split: Split, n: int, moved: bool) -> Labelled:
+        if not self.originals.labels:
+            return super().labelled(split, n, moved)
+        index = torch.arange(min(n, self.size(split)))
+        if moved:
+            elements = self.group.sample(len(index), torch.Generator().manual_seed(0))
+        else:
+            elements = self.group.identity(len(index))
+        images = rotate_maps(elements.to(self.device), self.unmoved(split, index))
+        return Labelled(images, self.originals.labels[split][index], elements)

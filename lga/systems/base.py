@@ -107,6 +107,11 @@ class LatentSystem(System):
         encoding = self.encode(torch.cat([pairs.x1, pairs.x2]))
         return torch.cat([pairs.x2, pairs.x1]), encoding, self.act(g, encoding)
 
+    def swap(self, moving: Encoding, still: Encoding) -> Encoding:
+        """[z_v of one; z_i of another, with what bypasses the action] (`jin2024`, figure 7)."""
+        varying = self.action.varying(moving.z)
+        return still._replace(z=varying * moving.z + (1 - varying) * still.z)
+
     def mask_fraction(self) -> float:
         """|M|: the share of the latent that g moves, in [0, 1]."""
         return self.action.fraction()

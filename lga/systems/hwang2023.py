@@ -47,6 +47,8 @@ class Hwang2023(System):
         hidden: channels inside its couplings; 128 in the paper.
         kl_weight: weight of KL(q(z|x) ‖ N(0, 1)) of x2's code; not stated in the paper.
         consistency_weight: weight of ‖E(D(z′, x′)) − E(x′) − z′‖₁; not stated in the paper.
+        warmup_pairs: training pairs over which both weights rise from 0; loud from the start, they
+            silence the code before anything makes use of it.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Hwang2023(System):
         hidden: int = 128,
         kl_weight: float = 1e-5,
         consistency_weight: float = 0.01,
+        warmup_pairs: int = 0,
     ) -> None:
         super().__init__()
         self.flow = Glow(image_shape, levels, hidden=hidden)
@@ -69,6 +72,8 @@ class Hwang2023(System):
         self.direction = nn.Linear(numbers, math.prod(image_shape), bias=False)  # M
         nn.init.xavier_uniform_(self.direction.weight)
         self.kl_weight, self.consistency_weight = kl_weight, consistency_weight
+        self.warmup_pairs = warmup_pairs
+        self.register_buffer("pairs_seen", torch.tensor(0))
 
     @classmethod
     def refusal(cls, dataset) -> str | None:
@@ -146,8 +151,12 @@ class Hwang2023(System):
         moves = self.direction(torch.cat([z, z.roll(1, 0)])).view(-1, *y.shape[1:])
         painted, elsewhere = self.flow.inverse(torch.cat([y, y]) + moves).chunk(2)
         consistency = code_consistency_loss(self.code(elsewhere)[0], mean[: len(z)] + z.roll(1, 0))
+        if self.training:
+            self.pairs_seen += len(z)
+        warm = (self.pairs_seen / max(1, self.warmup_pairs)).clamp(max=1)
+        kl = gaussian_kl(mean[len(z) :], log_variance[len(z) :])
         return {
             "pixel": pixel_loss(pairs.x2, painted),
-            "kl": self.kl_weight * gaussian_kl(mean[len(z) :], log_variance[len(z) :]),
-            "consistency": self.consistency_weight * consistency,
+            "kl": warm * self.kl_weight * kl,
+            "consistency": warm * self.consistency_weight * consistency,
         }

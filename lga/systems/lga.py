@@ -6,6 +6,7 @@ x1 ─E─▶ z1 = [z_i; z_v] ─▶ [z_i; g·z_v] ─D─▶ x̂2 = a ⊙ B + (
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from lga.cameras import Camera
@@ -17,6 +18,7 @@ from lga.networks import (
     Autoencoder,
     BrainAutoencoder,
     CompositeAutoencoder,
+    Encoding,
     ForegroundAutoencoder,
     HarmonicAutoencoder,
     MNISTAutoencoder,
@@ -123,6 +125,15 @@ class LGA(LatentSystem):
         """L_x(x2, D(g·z1)) + L_x(x1, D(g⁻¹·z2))."""
         target, _, moved = self.both_ways(pairs)
         return {"pixel": 2 * PIXEL_LOSSES[self.loss_form](target, self.decode(moved))}
+
+    def swap(self, moving: Encoding, still: Encoding) -> Encoding:
+        """The moving layer of one, its own invariants included; a and B of another."""
+        if isinstance(self.network, CompositeAutoencoder):
+            numbers = self.network.still.numbers
+            return moving._replace(z=torch.cat([still.z[:, :numbers], moving.z[:, numbers:]], 1))
+        if moving.skip is not None:
+            return moving._replace(skip=still.skip)
+        return super().swap(moving, still)
 
 
 class LGAMatched(LGA):

@@ -1,0 +1,165 @@
+"""Charts from records, ready for a paper: one function per chart, one style, PNG and PDF.
+
+results/<profile>/charts/<name>.png, .pdf
+"""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+from lga.figures import INK, Chart, style
+from lga.paths import RESULTS
+from lga.records import read_records
+from lga.tables import CONTROLS, TABLES, curves, laws
+
+PALETTE = "colorblind"
+QUIET_GREY = (0.62, 0.62, 0.62)
+ORDER = ("lga", "lga_matched", "lga_generic", "jin2024", "swarnali2025", "winter2022", "hwang2023",
+         "dupont2020", "sajjadi2022", *CONTROLS)  # fmt: skip
+
+
+def system_colors() -> dict[str, tuple[float, float, float]]:
+    """One colour per system, the same in every chart, safe for the colour-blind; controls grey."""
+    import seaborn
+
+    systems = [name for name in ORDER if name not in CONTROLS]
+    colors = dict(zip(systems, seaborn.color_palette(PALETTE, len(systems)), strict=True))
+    return colors | dict.fromkeys(CONTROLS, QUIET_GREY)
+
+
+def psnr(profile: str, results: Path | str | None = None) -> Chart:
+    """Test PSNR by system, a panel per dataset, seeds as their deviation, published as marks."""
+    import pandas
+    import seaborn
+
+    records = [r for r in read_records(profile, results) if not r["overrides"]]
+    frame = pandas.DataFrame(records, columns=["dataset", "system", "seed", "psnr_db"])
+    published = {dataset: cells for table in TABLES.values() for dataset, cells in table.items()}
+    datasets = [name for name in published if name in set(frame["dataset"])]
+    figure = Chart(figsize=(3.6 * max(1, len(datasets)), 3.6), layout="constrained")
+    panels = figure.subplots(1, max(1, len(datasets)), squeeze=False)[0]
+    for axis, dataset in zip(panels, datasets, strict=False):
+        own = frame[frame["dataset"] == dataset]
+        systems = [name for name in ORDER if name in set(own["system"])]
+        colors = system_colors()
+        seaborn.barplot(own, x="psnr_db", y="system", order=systems, hue="system", palette=colors,
+                        errorbar="sd", legend=False, ax=axis)  # fmt: skip
+        for place, name in enumerate(systems):
+            known = published[dataset].get(name, {}).get("psnr_db")
+            if known is not None:
+                axis.plot([known, known], [place - 0.42, place + 0.42], color=INK, linewidth=2.2)
+        style(axis, dataset)
+        axis.set_xlabel("test PSNR (dB); black: published", fontsize=9)
+        axis.set_ylabel("")
+    return figure
+
+
+def learning(dataset: str, profile: str, results: Path | str | None = None) -> Chart:
+    """Best validation PSNR so far against pairs and against seconds, a line per run."""
+    figure = Chart(figsize=(9.6, 3.6), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    found = curves(dataset, ORDER, profile, results)
+    names = list(dict.fromkeys(label.split(",")[0] for label in found))
+    colors = system_colors()
+    for axis, (key, unit) in zip(axes, (("pairs", "pairs"), ("seconds", "seconds")), strict=True):
+        for label, history in found.items():
+            if len(history) > 1:
+                name = label.split(",")[0]
+                best = np.maximum.accumulate([row["validation_psnr_db"] for row in history])
+                axis.plot([row[key] for row in history], best, color=colors[name], linewidth=1.4,
+                          label=name if label.endswith("seed-0") else None)  # fmt: skip
+        known = next((c[dataset] for c in TABLES.values() if dataset in c), {}).get("jin2024", {})
+        if "psnr_db" in known:
+            axis.axhline(known["psnr_db"], color=INK, linewidth=1, linestyle=":")
+        axis.set_xscale("log")
+        style(axis, f"{dataset}: best validation PSNR (dB)" if key == "pairs" else "")
+        axis.set_xlabel(unit, fontsize=9)
+    if names:
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=9,
+                      frameon=False)  # fmt: skip
+    return figure
+
+
+def law_errors(profile: str, results: Path | str | None = None) -> Chart:
+    """Compatibility in image space against ‖z − E(D(z))‖, one dot per dataset and system.
+
+    `jin2024`, section 4: the better E undoes D, the closer x ↦ D(g·E(x)) comes to an action.
+    """
+    import seaborn
+
+    wide = laws(profile, results).pivot_table(
+        index=["dataset", "system"], columns="law", values="mean"
+    )
+    figure = Chart(figsize=(6.8, 3.8), layout="constrained")
+    axis = figure.subplots()
+    wanted = ["latent_inverse_error", "latent_deviation", "law_compatibility_db"]
+    if set(wanted) <= set(wide.columns):
+        wide = wide.dropna(subset=wanted).reset_index()
+        wide["relative error"] = wide["latent_inverse_error"] / wide["latent_deviation"]
+        seaborn.scatterplot(
+            wide, x="relative error", y="law_compatibility_db", hue="system", style="dataset",
+            hue_order=[name for name in ORDER if name in set(wide["system"])],
+            palette=system_colors(), s=70, ax=axis,
+        )  # fmt: skip
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.legend(fontsize=8, frameon=False, bbox_to_anchor=(1.01, 1), loc="upper left")
+    style(axis, "is x ↦ D(g·E(x)) an action?")
+    axis.set_xlabel("mean ‖z − E(D(z))‖ over the deviation of z", fontsize=9)
+    axis.set_ylabel("compatibility in image space (dB)", fontsize=9)
+    return figure
+
+
+def probes(profile: str, results: Path | str | None = None) -> Chart:
+    """What the parts of latents know: accuracy of the class on moved objects, R² of the pose."""
+    import pandas
+    import seaborn
+
+    path = Path(results or RESULTS) / profile / "probes.csv"
+    frame = pandas.read_csv(path)
+    most = frame.groupby(["dataset", "probe"])["labels"].transform("max")
+    frame = frame[(frame["labels"] == most) & (frame["tested_on"] == "moved")]
+    datasets = list(dict.fromkeys(frame["dataset"]))
+    figure = Chart(figsize=(10, 3.4 * max(1, len(datasets))), layout="constrained")
+    axes = figure.subplots(max(1, len(datasets)), 2, squeeze=False)
+    titles = {"logistic": "class, moved objects: accuracy", "pose": "pose: R²"}
+    parts = ["pixels", "z", "z_v", "z_i"]
+    for row, dataset in zip(axes, datasets, strict=False):
+        for axis, (probe, title) in zip(row, titles.items(), strict=True):
+            own = frame[(frame["dataset"] == dataset) & (frame["probe"] == probe)]
+            seaborn.barplot(own, x="mean", y="system", hue="part", hue_order=parts,
+                            palette=PALETTE, ax=axis)  # fmt: skip
+            style(axis, f"{dataset}, {title}")
+            axis.set_xlabel("")
+            axis.set_ylabel("")
+            axis.set_xlim(0, 1)
+            axis.legend(fontsize=8, frameon=False, loc="lower right")
+    return figure
+
+
+def write_charts(profile: str, results: Path | str | None = None) -> list[Path]:
+    """Writes every chart of a profile that its records have the figures for, as PNG and PDF.
+
+    Returns:
+        The PNG files.
+    """
+    root = Path(results or RESULTS) / profile
+    charts = {"psnr": psnr(profile, results), "laws": law_errors(profile, results)}
+    for table in TABLES.values():
+        for dataset in table:
+            if any((root / dataset).glob("*/seed-*/history.csv")):
+                charts[f"learning_{dataset}"] = learning(dataset, profile, results)
+    if (root / "probes.csv").is_file():
+        charts["probes"] = probes(profile, results)
+    (root / "charts").mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, chart in charts.items():
+        path = root / "charts" / f"{name}.png"
+        chart.savefig(path, dpi=150)
+        # Without a date, so that equal charts are equal files.
+        chart.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
+        written.append(path)
+    return written

@@ -1,0 +1,191 @@
+"""Probes: what the parts of a latent know of an object's class and of its pose.
+
+Simple classifiers learn from frozen latents (`swarnali2025`, downstream classification): logistic
+regression and k nearest neighbours for the class, trained on objects in their reference pose and
+tested in it and moved; ridge regression for the pose. z_i should carry the class and know nothing
+of the pose, z_v should know the pose.
+results/<profile>/probes.csv    scores by dataset, system and part
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lga.datasets import DATASETS, Labelled, OrbitDataset, load_dataset
+from lga.paths import RESULTS
+from lga.records import write_whole
+from lga.runs import load, trained_seeds
+from lga.systems import LatentSystem, build_system
+from lga.tables import mean_and_deviation
+
+PARTS = ("z", "z_v", "z_i")
+BUDGETS = (10, 100, 1_000)  # labels, and all of them
+TRAIN, TEST = 2_000, 1_000
+COMPONENTS = 200
+BATCH = 100
+
+
+@torch.no_grad()
+def parts(system: LatentSystem, images: Tensor) -> dict[str, np.ndarray]:
+    """z, z_v and z_i of images (n, C, …), each (n, numbers); an empty part is left out."""
+    codes = torch.cat([system.encode(batch).z for batch in images.split(BATCH)])
+    varying = system.action.varying(codes).expand(codes.shape[1:]).flatten() > 0.5
+    flat = codes.flatten(1)
+    found = {"z": flat, "z_v": flat[:, varying], "z_i": flat[:, ~varying]}
+    return {part: code.double().numpy() for part, code in found.items() if code.shape[1]}
+
+
+def scores(
+    train: np.ndarray, classes: np.ndarray, tests: dict[str, tuple[np.ndarray, np.ndarray]]
+) -> Iterator[tuple[str, str, int, float]]:
+    """(probe, tested on, labels, accuracy) of class probes trained on features (n, d).
+
+    The features are standardised and, where there are many, reduced to their main components.
+
+    Args:
+        train, classes: features and classes to learn from, in random order.
+        tests: features and classes to test on, by name.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    for labels in sorted({min(budget, len(train)) for budget in (*BUDGETS, len(train))}):
+        x, y = train[:labels], classes[:labels]
+        if len(np.unique(y)) < 2:
+            continue
+        probes = {
+            "logistic": LogisticRegression(max_iter=300),
+            "knn": KNeighborsClassifier(min(5, labels)),
+        }
+        for name, probe in probes.items():
+            components = min(COMPONENTS, labels, x.shape[1])
+            reduce = [PCA(components, random_state=0)] if components < x.shape[1] else []
+            pipeline = make_pipeline(StandardScaler(), *reduce, probe).fit(x, y)
+            for tested_on, (test, truth) in tests.items():
+                yield name, tested_on, labels, float(pipeline.score(test, truth))
+
+
+def pose_score(train: np.ndarray, poses: np.ndarray, test: np.ndarray, truth: np.ndarray) -> float:
+    """R² of ridge regression from features to the entries of the group element, at least 0."""
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    fitted = make_pipeline(StandardScaler(), Ridge(1.0)).fit(train, poses)
+    return max(0.0, float(fitted.score(test, truth)))
+
+
+def flat_elements(found: Labelled) -> np.ndarray:
+    """Group elements as rows of numbers, (n, d²), those that never change left out."""
+    flat = found.elements.flatten(1).double().numpy()
+    return flat[:, flat.std(0) > 1e-6]
+
+
+def probe(features, dataset: OrbitDataset, draw: int) -> Iterator[tuple[str, str, str, int, float]]:
+    """(part, probe, tested on, labels, score) of one way to see images.
+
+    Args:
+        features: images (n, C, …) to features (n, d) by part.
+        dataset: with classes.
+        draw: seed of the order in which labels are given.
+    """
+    upright, moved = (dataset.labelled("train", TRAIN, moved=m) for m in (False, True))
+    test = {"upright": dataset.labelled("test", TEST, moved=False),
+            "moved": dataset.labelled("test", TEST, moved=True)}  # fmt: skip
+    order = np.random.default_rng(draw).permutation(len(upright.labels))
+    seen = {name: features(found.images) for name, found in test.items()}
+    learned, turned = features(upright.images), features(moved.images)
+    for part, train in learned.items():
+        tests = {n: (seen[n][part], found.labels.numpy()) for n, found in test.items()}
+        for row in scores(train[order], upright.labels.numpy()[order], tests):
+            yield part, *row
+        score = pose_score(
+            turned[part], flat_elements(moved), seen["moved"][part], flat_elements(test["moved"])
+        )
+        yield part, "pose", "moved", len(moved.labels), score
+
+
+def pixels(images: Tensor) -> dict[str, np.ndarray]:
+    """The image itself, as a reference."""
+    return {"pixels": images.flatten(1).double().numpy()}
+
+
+def table(
+    profile: str = "standard",
+    data_root: str | Path | None = None,
+    results: Path | str | None = None,
+    source: str = "auto",
+    draws: int = 3,
+):
+    """The probes of every latent system whose weights are there, beside pixels and no training.
+
+    Returns:
+        A pandas DataFrame with dataset, system, part, probe ("logistic", "knn": accuracy; "pose":
+        R²), tested_on, labels, seeds of the system, mean and sd over seeds and draws of the labels,
+        and source.
+    """
+    import pandas
+
+    rows: dict[tuple, list[float]] = {}
+    seeds: dict[tuple[str, str], int] = {}
+    sources: dict[str, str] = {}
+    for name in DATASETS:
+        trained = trained_seeds(name, profile, results)
+        dataset = load_dataset(name, source, data_root, profile) if trained else None
+        if dataset is None or not has_classes(dataset):
+            continue
+        sources[name] = dataset.source
+        ways: list[tuple[str, Any]] = [("pixels", pixels)] * draws
+        seeds[name, "pixels"] = 0
+        for system_name, found in trained.items():
+            systems = [load(f"{name}/{system_name}", profile, seed, results) for seed in found]
+            if not isinstance(systems[0], LatentSystem):
+                continue
+            seeds[name, system_name] = len(systems)
+            seeds[name, f"{system_name}, untrained"] = draws
+            for draw in range(draws):
+                ways += [(system_name, system) for system in systems]
+                untrained = build_system(system_name, dataset, draw).eval()
+                ways.append((f"{system_name}, untrained", untrained))
+        counted: dict[str, int] = {}
+        for label, way in ways:
+            draw = counted[label] = counted.get(label, -1) + 1
+            features = pixels if way is pixels else as_features(way)
+            for part, *rest, score in probe(features, dataset, draw):
+                rows.setdefault((name, label, part, *rest), []).append(score)
+    table_rows = [
+        (*key, seeds[key[0], key[1]], *mean_and_deviation(values), sources[key[0]])
+        for key, values in rows.items()
+    ]
+    columns = ["dataset", "system", "part", "probe", "tested_on", "labels", "seeds", "mean", "sd",
+               "source"]  # fmt: skip
+    return pandas.DataFrame(table_rows, columns=columns)
+
+
+def as_features(system: LatentSystem):
+    """A system as what turns images into its latent's parts."""
+    return lambda images: parts(system, images)
+
+
+def has_classes(dataset: OrbitDataset) -> bool:
+    """Whether the dataset's objects have classes."""
+    try:
+        dataset.labelled("test", 1, moved=False)
+    except ValueError:
+        return False
+    return True
+
+
+def write(profile: str, frame, results: Path | str | None = None) -> Path:
+    """Writes `probes.csv` of a profile."""
+    path = Path(results or RESULTS) / profile / "probes.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, frame.to_csv(index=False, float_format="%.4g").encode())
+    return path

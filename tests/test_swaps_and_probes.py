@@ -1,0 +1,167 @@
+"""What the latents know: swaps with a known truth, probes that must and must not succeed."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import publish, record
+
+import lga
+from lga import probes, swaps
+from lga.networks import Encoding
+from lga.systems import LatentSystem
+
+SMALL_PLANES = {"objects": 6, "views": 5}
+
+
+def test_the_truth_of_a_swap_on_blocked_mnist_has_one_digit_and_the_other_square():
+    dataset = lga.load_dataset("blocked_mnist", "stand-in")
+    x1, x2, truth = dataset.swapped("test", 40)
+    assert len(x1) == len(x2) == len(truth) == 40
+    square = (truth == 1) & (x2 == 1)
+    assert (square.flatten(1).sum(1) >= 49).all()  # the whole square of x2 is there
+    # Away from both squares the truth is x1.
+    away = (x1 < 1) & (x2 < 1)
+    torch.testing.assert_close(truth[away], x1[away])
+    assert torch.equal(dataset.swapped("test", 40)[2], truth)
+
+
+def test_the_truth_of_a_swap_on_planes_has_one_aircraft_and_the_other_sky():
+    dataset = lga.load_dataset("plane_in_the_sky", "stand-in", **SMALL_PLANES)
+    x1, x2, truth = dataset.swapped("test", 3)
+    corner = (slice(None), slice(None), slice(0, 3), slice(0, 3))
+    torch.testing.assert_close(truth[corner], x2[corner])
+    middle = (slice(None), slice(None), 32, 32)
+    assert (truth[middle] - x1[middle]).abs().mean() <= (truth[middle] - x2[middle]).abs().mean()
+    assert lga.load_dataset("rotated_mnist", "stand-in").swapped("test", 3) is None
+
+
+@pytest.mark.parametrize("name", ["jin2024", "swarnali2025", "lga_matched", "lga"])
+@torch.no_grad()
+def test_a_swap_with_itself_changes_nothing_and_moves_what_moves(name):
+    dataset = lga.load_dataset("blocked_mnist", "stand-in")
+    options = {"still": 4} if name == "lga_matched" else {}
+    system = lga.build_system(name, dataset, **options).eval()
+    x1, x2, _ = dataset.swapped("test", 4)
+    one, other = system.encode(x1), system.encode(x2)
+    torch.testing.assert_close(system.swap(one, one).z, one.z)
+    mixed = system.swap(one, other).z
+    assert not torch.equal(mixed, one.z) and not torch.equal(mixed, other.z)
+    varying = system.action.varying(one.z).expand_as(one.z[0]) > 0.5
+    torch.testing.assert_close(mixed[:, varying], one.z[:, varying])
+    painted = system.decode(Encoding(one.z)).clamp(0, 1)
+    torch.testing.assert_close(swaps.swap(system, x1, x1), painted)
+
+
+def test_a_swap_on_planes_takes_the_other_sky():
+    dataset = lga.load_dataset("plane_in_the_sky", "stand-in", **SMALL_PLANES)
+    x1, x2, _ = dataset.swapped("test", 2)
+    system = lga.build_system("lga", dataset, width=32).eval()
+    with torch.no_grad():
+        one, other = system.encode(x1), system.encode(x2)
+    swapped = system.swap(one, other)
+    assert torch.equal(swapped.z, one.z) and torch.equal(swapped.skip, other.skip)
+
+
+class Transparent(LatentSystem):
+    """z_i says the class, z_v the pose: what the probes must find."""
+
+    def __init__(self, classes, angles, images):
+        from lga.groups import SO2
+        from lga.latents import FixedSplit, LatentAction
+        from lga.networks import MNISTAutoencoder
+        from lga.representations import Irreps
+
+        network = MNISTAutoencoder((1, 28, 28), 12)
+        super().__init__(network, LatentAction(Irreps(SO2(), (10, 1)), FixedSplit(11, 11)))
+        self.known = {image.numpy().tobytes(): k for k, image in enumerate(images)}
+        self.codes = torch.cat([torch.eye(10)[classes], angles], 1)
+
+    def loss(self, pairs):
+        return {}
+
+    def encode(self, x):
+        index = [self.known[image.numpy().tobytes()] for image in x]
+        return Encoding(self.codes[index])
+
+
+def test_probes_find_the_class_in_one_part_and_the_pose_in_the_other(monkeypatch, digits):
+    monkeypatch.setattr(probes, "TRAIN", 300)
+    monkeypatch.setattr(probes, "TEST", 100)
+    found = [digits.labelled(split, n, moved) for split, n in (("train", 300), ("test", 100))
+             for moved in (False, True)]  # fmt: skip
+    images, labels, elements = (
+        torch.cat([getattr(f, name) for f in found]) for name in ("images", "labels", "elements")
+    )
+    system = Transparent(labels, elements[:, :, 0], images)
+    rows = {row[:4]: row[4] for row in probes.probe(probes.as_features(system), digits, 0)}
+    assert rows["z_i", "logistic", "moved", 300] > 0.99
+    assert rows["z_i", "knn", "upright", 100] > 0.9
+    assert rows["z_v", "logistic", "moved", 300] < 0.3
+    assert rows["z_v", "pose", "moved", 300] > 0.99 and rows["z_i", "pose", "moved", 300] < 0.1
+    assert rows["z", "pose", "moved", 300] > 0.95
+    chance = {row[:4]: row[4] for row in probes.probe(probes.pixels, digits, 0)}
+    assert chance["pixels", "logistic", "upright", 300] > 0.7
+    assert chance["pixels", "logistic", "moved", 300] < 0.7
+
+
+def test_sets_with_classes_say_what_they_show():
+    for name, options, classes in (("rotated_mnist", {}, 10), ("adrenal_3d", {"bodies": 24}, 2),
+                                   ("nmr", {"objects": 24}, 6)):  # fmt: skip
+        dataset = lga.load_dataset(name, "stand-in", **options)
+        upright, moved = (dataset.labelled("train", 12, moved=m) for m in (False, True))
+        assert torch.equal(upright.labels, moved.labels) and int(upright.labels.max()) < classes
+        assert len(set(upright.labels.tolist())) > 1
+        e = dataset.group.identity(len(upright.images))
+        assert dataset.group.distance(upright.elements, e).abs().max() < 1e-3
+        seen = dataset.view("train", 3, moved.elements[3:4])
+        torch.testing.assert_close(seen, moved.images[3:4], rtol=0, atol=1e-5)
+    assert not probes.has_classes(lga.load_dataset("brain_3d", "stand-in", subjects=10))
+
+
+def trained(root, name, dataset, seed=0, overrides=""):
+    few = "train_pairs=64 validations=1 validation_pairs=8 test_pairs=8"
+    lga.execute(lga.configure(dataset, name, "quick", seed, "stand-in", None, root,
+                              f"{few} {overrides}"))  # fmt: skip
+
+
+def test_tables_have_a_row_per_trained_system(tmp_path, monkeypatch):
+    monkeypatch.setattr(probes, "TRAIN", 60)
+    monkeypatch.setattr(probes, "TEST", 40)
+    # Runs with overrides are variants and have no row; these become plain ones for the test.
+    for seed in (0, 1):
+        trained(tmp_path, "jin2024", "blocked_mnist", seed)
+    assert lga.runs.trained_seeds("blocked_mnist", "quick", tmp_path) == {}
+    for path in tmp_path.rglob("metrics.json"):
+        lga.records.add_to_record(path.parent, {"overrides": ""})
+    assert lga.runs.trained_seeds("blocked_mnist", "quick", tmp_path) == {"jin2024": [0, 1]}
+
+    frame = swaps.table("quick", None, tmp_path, "stand-in", n=20).set_index("system")
+    assert list(frame.index) == ["copy of x1", "copy of x2", "jin2024"]
+    assert frame.loc["jin2024", "seeds"] == 2 and frame.loc["jin2024", "sd"] >= 0
+    path = swaps.write("quick", frame.reset_index(), tmp_path)
+    assert path == tmp_path / "quick" / "swaps.csv" and "stand-in" in path.read_text()
+
+    frame = probes.table("quick", None, tmp_path, "stand-in", draws=2)
+    assert set(frame["system"]) == {"pixels", "jin2024", "jin2024, untrained"}
+    assert set(frame["part"]) == {"pixels", "z", "z_v", "z_i"}
+    assert set(frame["probe"]) == {"logistic", "knn", "pose"}
+    assert frame["mean"].between(0, 1).all() and frame["sd"].notna().all()
+    assert set(frame.columns) >= {"dataset", "system", "seeds", "mean", "sd", "source"}
+    assert probes.write("quick", frame, tmp_path).name == "probes.csv"
+
+
+def test_laws_of_records_become_a_table(tmp_path):
+    for seed, error in ((0, 1e-7), (1, 3e-7)):
+        publish(tmp_path, record(seed=seed, law_compatibility=error, law_inverse_db=30.0))
+    publish(tmp_path, record("copy_input", overrides="x=1", law_compatibility=1.0))
+    lga.tables.write_tables("quick", tmp_path)
+    text = (tmp_path / "quick" / "laws.csv").read_text()
+    assert "rotated_mnist,jin2024,law_compatibility,2,2e-07,1.41421e-07,MNIST" in text
+    assert "copy_input" not in text
+
+
+def test_flat_elements_leave_out_what_never_changes():
+    g = lga.groups.Affine().sample(20)
+    found = lga.datasets.Labelled(torch.zeros(20), torch.zeros(20), g)
+    assert probes.flat_elements(found).shape == (20, 2)
+    assert np.isfinite(probes.flat_elements(found)).all()

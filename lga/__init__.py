@@ -17,6 +17,7 @@ except PackageNotFoundError:  # through PyTorch Hub, which installs nothing
 
 _MODULES = (
     "ablations",
+    "charts",
     "figures",
     "groups",
     "latents",
@@ -24,8 +25,11 @@ _MODULES = (
     "losses",
     "metrics",
     "networks",
+    "probes",
     "records",
     "representations",
+    "runs",
+    "swaps",
     "tables",
 )
 _NAMES = {

@@ -12,9 +12,9 @@ from typing import Any
 from lga.lookup import check_name
 from lga.metrics import lpips_weights
 from lga.paths import RESULTS
-from lga.records import read_record, write_whole
+from lga.records import read_record
 from lga.runs import configure, execute
-from lga.tables import mean_and_deviation
+from lga.tables import mean_and_deviation, write_csv
 
 
 @dataclass(frozen=True)
@@ -183,10 +183,7 @@ def ablate(
             if not (run.folder.path / "metrics.json").is_file():
                 print(f"{name}: {variant.label}, seed {seed}", flush=True)
                 execute(run)
-    path = Path(results or RESULTS) / profile / f"ablation_{name}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, table(name, profile, results).to_csv(index=False).encode())
-    return path
+    return write_csv(table(name, profile, results), f"ablation_{name}", profile, results)
 
 
 def table(name: str, profile: str = "standard", results: Path | str | None = None):

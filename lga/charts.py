@@ -11,7 +11,7 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from lga.figures import INK, Chart, style
 from lga.paths import RESULTS
 from lga.records import read_records
-from lga.tables import CONTROLS, TABLES, curves, laws
+from lga.tables import CONTROLS, TABLES, curves, laws, read_csv
 
 PALETTE = "colorblind"
 QUIET_GREY = (0.62, 0.62, 0.62)
@@ -115,11 +115,9 @@ def law_errors(profile: str, results: Path | str | None = None) -> Chart:
 
 def probes(profile: str, results: Path | str | None = None) -> Chart:
     """What the parts of latents know: accuracy of the class on moved objects, R² of the pose."""
-    import pandas
     import seaborn
 
-    path = Path(results or RESULTS) / profile / "probes.csv"
-    frame = pandas.read_csv(path)
+    frame = read_csv("probes", profile, results)
     most = frame.groupby(["dataset", "probe"])["labels"].transform("max")
     frame = frame[(frame["labels"] == most) & (frame["tested_on"] == "moved")]
     datasets = list(dict.fromkeys(frame["dataset"]))

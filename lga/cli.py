@@ -256,9 +256,11 @@ def swaps(
     """
     from lga import swaps as experiment
     from lga.paths import shown
+    from lga.tables import write_csv
 
     frame = experiment.table(profile, data_root, results, source.value)
-    print(f"{frame.to_string(index=False)}\n({shown(experiment.write(profile, frame, results))})")
+    path = write_csv(frame, "swaps", profile, results)
+    print(f"{frame.to_string(index=False)}\n({shown(path)})")
 
 
 @app.command()
@@ -274,9 +276,11 @@ def probes(
     """
     from lga import probes as experiment
     from lga.paths import shown
+    from lga.tables import write_csv
 
     frame = experiment.table(profile, data_root, results, source.value)
-    print(f"{frame.to_string(index=False)}\n({shown(experiment.write(profile, frame, results))})")
+    path = write_csv(frame, "probes", profile, results)
+    print(f"{frame.to_string(index=False)}\n({shown(path)})")
 
 
 @app.command()

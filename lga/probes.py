@@ -16,8 +16,6 @@ import torch
 from torch import Tensor
 
 from lga.datasets import DATASETS, Labelled, OrbitDataset, load_dataset
-from lga.paths import RESULTS
-from lga.records import write_whole
 from lga.runs import load, trained_seeds
 from lga.systems import LatentSystem, build_system
 from lga.tables import mean_and_deviation
@@ -181,11 +179,3 @@ def has_classes(dataset: OrbitDataset) -> bool:
     except ValueError:
         return False
     return True
-
-
-def write(profile: str, frame, results: Path | str | None = None) -> Path:
-    """Writes `probes.csv` of a profile."""
-    path = Path(results or RESULTS) / profile / "probes.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, frame.to_csv(index=False, float_format="%.4g").encode())
-    return path

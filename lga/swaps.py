@@ -12,8 +12,6 @@ from torch import Tensor
 
 from lga.datasets import DATASETS, OrbitDataset, load_dataset
 from lga.metrics import psnr_db
-from lga.paths import RESULTS
-from lga.records import write_whole
 from lga.runs import load, trained_seeds
 from lga.systems import LatentSystem
 from lga.tables import mean_and_deviation
@@ -76,11 +74,3 @@ def row(name: str, system: str, scores: list[float], dataset: OrbitDataset) -> d
     mean, deviation = mean_and_deviation(scores)
     return {"dataset": name, "system": system, "seeds": len(scores), "mean": mean,
             "sd": deviation, "source": dataset.source}  # fmt: skip
-
-
-def write(profile: str, frame, results: Path | str | None = None) -> Path:
-    """Writes `swaps.csv` of a profile."""
-    path = Path(results or RESULTS) / profile / "swaps.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, frame.to_csv(index=False, float_format="%.6g").encode())
-    return path

@@ -282,6 +282,32 @@ def digits(profile: str, results: Path | str | None = None):
     return frame.loc[sorted(rows, key=order.get)].rename_axis("system")
 
 
+def write_csv(frame, name: str, profile: str, results: Path | str | None = None) -> Path:
+    """Writes a profile's `<name>.csv`, whole."""
+    path = Path(results or RESULTS) / profile / f"{name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, frame.to_csv(index=False, float_format="%.6g").encode())
+    return path
+
+
+def read_csv(name: str, profile: str, results: Path | str | None = None):
+    """A profile's `<name>.csv` ("swaps", "probes", "laws", "ablation_…") as a pandas DataFrame.
+
+    Raises:
+        FileNotFoundError: when it was not made.
+        ValueError: when it is damaged.
+    """
+    import pandas
+
+    path = Path(results or RESULTS) / profile / f"{name}.csv"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: `lga {name}` or `lga ablate` makes it")
+    try:
+        return pandas.read_csv(path)
+    except ValueError as error:  # pandas' own errors are ValueErrors
+        raise ValueError(f"{path} is damaged ({error}); make it again") from error
+
+
 LAWS = (
     "law_identity", "law_inverse", "law_compatibility", "law_identity_db", "law_inverse_db",
     "law_compatibility_db", "latent_inverse_error", "latent_deviation",
@@ -328,8 +354,7 @@ def write_tables(profile: str, results: Path | str | None = None) -> list[Path]:
         path = folder / f"{name}.md"
         write_whole(path, table_markdown(name, profile, results).encode())
         written.append(path)
-    report = laws(profile, results).to_csv(index=False, float_format="%.6g")
-    write_whole(folder / "laws.csv", report.encode())
+    write_csv(laws(profile, results), "laws", profile, results)
     return written
 
 

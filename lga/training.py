@@ -202,7 +202,8 @@ def launch(settings: Settings):
     from lightning.fabric.plugins.environments import TorchElasticEnvironment
 
     # What it would say, the record says: the precision.
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    for part in ("lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(part).setLevel(logging.WARNING)
     devices, nodes = 1, 1
     if TorchElasticEnvironment.detect():
         devices = int(os.environ["LOCAL_WORLD_SIZE"])

@@ -138,7 +138,7 @@ def test_tables_have_a_row_per_trained_system(tmp_path, monkeypatch):
     frame = swaps.table("quick", None, tmp_path, "stand-in", n=20).set_index("system")
     assert list(frame.index) == ["copy of x1", "copy of x2", "jin2024"]
     assert frame.loc["jin2024", "seeds"] == 2 and frame.loc["jin2024", "sd"] >= 0
-    path = swaps.write("quick", frame.reset_index(), tmp_path)
+    path = lga.tables.write_csv(frame.reset_index(), "swaps", "quick", tmp_path)
     assert path == tmp_path / "quick" / "swaps.csv" and "stand-in" in path.read_text()
 
     frame = probes.table("quick", None, tmp_path, "stand-in", draws=2)
@@ -147,7 +147,13 @@ def test_tables_have_a_row_per_trained_system(tmp_path, monkeypatch):
     assert set(frame["probe"]) == {"logistic", "knn", "pose"}
     assert frame["mean"].between(0, 1).all() and frame["sd"].notna().all()
     assert set(frame.columns) >= {"dataset", "system", "seeds", "mean", "sd", "source"}
-    assert probes.write("quick", frame, tmp_path).name == "probes.csv"
+    lga.tables.write_csv(frame, "probes", "quick", tmp_path)
+    assert len(lga.tables.read_csv("probes", "quick", tmp_path)) == len(frame)
+    with pytest.raises(FileNotFoundError, match="`lga laws`"):
+        lga.tables.read_csv("laws", "quick", tmp_path)
+    (tmp_path / "quick" / "laws.csv").write_text("")
+    with pytest.raises(ValueError, match=r"laws\.csv is damaged"):
+        lga.tables.read_csv("laws", "quick", tmp_path)
 
 
 def test_laws_of_records_become_a_table(tmp_path):

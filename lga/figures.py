@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from matplotlib import colormaps, cycler
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -16,7 +16,6 @@ from lga.systems.base import LatentSystem, System
 INK = "#222222"
 ACCENT = "#b8442f"
 QUIET = "#4c78a8"
-LINES = cycler(linestyle=["-", "--", ":"]) * cycler(color=colormaps["tab10"].colors)
 
 
 class Chart(Figure):
@@ -203,33 +202,6 @@ def learning_curve(history: Sequence[dict[str, float]]) -> Chart:
         style(axis, title)
     if min(series["loss"]) > 0:
         axes[0].set_yscale("log")
-    return figure
-
-
-def learning_curves(histories: Mapping[str, Sequence[dict[str, float]]]) -> Chart:
-    """Validation PSNR and |M| of several runs against the pairs seen.
-
-    Args:
-        histories: the rows of each run's history, by label. A run of one row, as of a system
-            without weights, has no curve.
-    """
-    curves = {label: history for label, history in histories.items() if len(history) > 1}
-    figure = Chart(figsize=(9.6, 3.4), layout="constrained")
-    axes = figure.subplots(1, 2)
-    panels = [
-        ("validation_psnr_db", "validation PSNR (dB)"),
-        ("mask_fraction", "mask fraction |M|"),
-    ]
-    for axis, (key, title) in zip(axes, panels, strict=True):
-        axis.set_prop_cycle(LINES)
-        for label, history in curves.items():
-            rows = [row for row in history if key in row]
-            thousands = [row["pairs"] / 1000 for row in rows]
-            axis.plot(thousands, [row[key] for row in rows], linewidth=1.6, label=label)
-        style(axis, title)
-    axes[1].set_ylim(-0.03, 1.03)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8,
-                  frameon=False)  # fmt: skip
     return figure
 
 

@@ -198,47 +198,6 @@ def missing(value: float | None) -> bool:
     return value is None or value != value
 
 
-def runs_with_controls(
-    dataset: str, profile: str, results: Path | str | None = None
-) -> dict[str, Path]:
-    """The folders of a dataset's runs and of its controls, by a label for each.
-
-    Controls are runs with overrides, kept under `results/controls/<name>/`.
-    """
-    root = Path(results or RESULTS)
-    roots = {"": root} | {f", {p.name}": p for p in sorted((root / "controls").glob("*"))}
-    return {
-        f"{path.parts[-3]}{control}, {path.parts[-2]}": path.parent
-        for control, folder in roots.items()
-        for path in sorted(folder.glob(f"{profile}/{dataset}/*/seed-*/metrics.json"))
-    }
-
-
-def controls(dataset: str, profile: str, results: Path | str | None = None):
-    """The runs of a dataset beside their controls, with what each lets move.
-
-    Returns:
-        A pandas DataFrame, one row per run: mask_fraction, psnr_db, ssim, law_compatibility,
-        law_compatibility_db, latent_inverse_error, latent_deviation.
-    """
-    import pandas
-
-    columns = ["mask_fraction", "psnr_db", "ssim", "law_compatibility", "law_compatibility_db",
-               "latent_inverse_error", "latent_deviation"]  # fmt: skip
-    folders = runs_with_controls(dataset, profile, results)
-    records = {label: read_record(path / "metrics.json") for label, path in folders.items()}
-    rows = {label: {c: record.get(c) for c in columns} for label, record in records.items()}
-    return pandas.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("run")
-
-
-def histories(
-    dataset: str, profile: str, results: Path | str | None = None
-) -> dict[str, list[dict[str, float]]]:
-    """The learning curves of a dataset's runs and controls: rows of `history.csv` by label."""
-    folders = runs_with_controls(dataset, profile, results)
-    return {label: read_history(path / "history.csv") for label, path in folders.items()}
-
-
 def curves(
     dataset: str, systems: Iterable[str], profile: str, results: Path | str | None = None
 ) -> dict[str, list[dict[str, float]]]:

@@ -49,17 +49,6 @@ def test_compare_is_one_fixed_line():
     assert "no figure" in tables.compare(record(), {"jin2024": 19.0}, 0.5)
 
 
-def test_controls_stand_beside_the_runs(tmp_path):
-    publish(tmp_path, record("swarnali2025", mask_fraction=0.8))
-    publish(tmp_path / "controls" / "all-ones-mask", record("swarnali2025", mask_fraction=1.0))
-    frame = tables.controls("rotated_mnist", "quick", tmp_path)
-    assert frame["mask_fraction"].to_dict() == {
-        "swarnali2025, seed-0": 0.8, "swarnali2025, all-ones-mask, seed-0": 1.0,
-    }  # fmt: skip
-    curves = tables.histories("rotated_mnist", "quick", tmp_path)
-    assert list(curves) == list(frame.index) and curves["swarnali2025, seed-0"][0]["step"] == 1
-
-
 def test_tables_begin_with_the_controls_and_say_how_systems_rank(tmp_path):
     for system, psnr_db in (("jin2024", 20.0), ("winter2022", 21.0), ("copy_input", 10.0)):
         publish(tmp_path, record(system, psnr_db=psnr_db))

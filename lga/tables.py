@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lga.paths import RESULTS
-from lga.records import read_history, read_record, read_records, write_whole
+from lga.records import read_history, read_records, write_whole
 
 Cell = Mapping[str, float]  # metric → published figure
 

@@ -13,6 +13,23 @@ settings.register_profile("untimed", deadline=None, max_examples=25)
 settings.load_profile("untimed")
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))
 
+SMALL = {  # few objects, so that a test waits for no rendering
+    "brain_mri": {"subjects": 24},
+    "nmr": {"objects": 12},
+    "plane_in_the_sky": {"objects": 6, "views": 5},
+    "adrenal_3d": {"bodies": 24},
+    "brain_3d": {"subjects": 10},
+}
+NARROW = {  # what learns in seconds; layouts and counts have tests of their own
+    "winter2022": {"fields": 8, "width": 16},
+    "hwang2023": {"hidden": 8},
+    "dupont2020": {"width": 8},
+    "sajjadi2022": {"tokens": 64, "depth": 1, "rays": 256, "target_views": 1},
+    "jin2024": {"width": 12},
+    "swarnali2025": {"width": 12},
+    "lga_generic": {"width": 12},
+    "lga": {"width": 24},
+}
 WITHOUT_WEIGHTS = ("copy_input", "act_on_image")
 ROOT = Path(__file__).parents[1]
 

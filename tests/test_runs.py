@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import ROOT, WITHOUT_WEIGHTS
+from conftest import ROOT, SMALL, WITHOUT_WEIGHTS
 
 import lga
 from lga.catalogue import grid, refusals
@@ -10,9 +10,6 @@ from lga.datasets import keyword_options
 from lga.profiles import PROFILES
 
 CELLS = [(d, s) for s in lga.SYSTEMS for d in lga.DATASETS if d not in refusals(s)]
-SMALL = {"brain_mri": {"subjects": 24}, "nmr": {"objects": 12},
-         "plane_in_the_sky": {"objects": 6, "views": 5}, "adrenal_3d": {"bodies": 24},
-         "brain_3d": {"subjects": 10}}  # fmt: skip
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import WITHOUT_WEIGHTS
+from conftest import NARROW, SMALL, WITHOUT_WEIGHTS
 
 import lga
 from lga.catalogue import refusals
@@ -17,25 +17,6 @@ PUBLISHED_PARAMETERS = {
     ("jin2024", "blocked_mnist"): 329_433,
     ("jin2024", "brain_mri"): 407_105,
     ("swarnali2025", "rotated_mnist"): 66_753,
-}
-SMALL = {  # few objects, so that a test waits for no rendering
-    "brain_mri": {"subjects": 24},
-    "nmr": {"objects": 12},
-    "plane_in_the_sky": {"objects": 6, "views": 5},
-    "adrenal_3d": {"bodies": 24},
-    "brain_3d": {"subjects": 10},
-}
-
-
-NARROW = {  # what learns in seconds; layouts and counts have tests of their own
-    "winter2022": {"fields": 8, "width": 16},
-    "hwang2023": {"hidden": 8},
-    "dupont2020": {"width": 8},
-    "sajjadi2022": {"tokens": 64, "depth": 1, "rays": 256, "target_views": 1},
-    "jin2024": {"width": 12},
-    "swarnali2025": {"width": 12},
-    "lga_generic": {"width": 12},
-    "lga": {"width": 24},
 }
 
 

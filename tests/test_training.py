@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import WITHOUT_WEIGHTS
+from conftest import NARROW, WITHOUT_WEIGHTS
 
 import lga
 from lga.catalogue import refusals
@@ -20,7 +20,8 @@ TINY = lga.settings_for("quick", train_pairs=640, batch_size=32, validations=5, 
 
 
 def trained(digits, settings=TINY, name="swarnali2025", **kwargs):
-    system = lga.build_system(name, digits, settings.seed)
+    options = NARROW[name] if name == "winter2022" else {}
+    system = lga.build_system(name, digits, settings.seed, **options)
     history = lga.fit(system, digits, settings, **kwargs)
     return system, history
 

@@ -63,16 +63,16 @@ def evaluate(
     figures["psnr_of_mean_mse_db"] = mean_mse_db
     figures.setdefault("lpips", None)
     figures |= {"lpips_net": "vgg", "lpips_reason": reason, "test_pairs": settings.test_pairs}
-    figures |= laws_on_test(system, dataset)
+    figures |= laws_on_test(system, dataset, settings.test_pairs)
     if hasattr(system, "mask_fraction"):
         figures["mask_fraction"] = system.mask_fraction()
     return figures
 
 
-def laws_on_test(system: System, dataset: OrbitDataset) -> dict[str, float]:
-    """The group-law report on the first test images; g2 is g1 of the pair before."""
+def laws_on_test(system: System, dataset: OrbitDataset, n: int = LAW_IMAGES) -> dict[str, float]:
+    """The group-law report on the first n test images at most; g2 is g1 of the pair before."""
     reports = []
-    for pairs in in_parts(dataset, min(LAW_IMAGES, dataset.size("test"))):
+    for pairs in in_parts(dataset, min(n, LAW_IMAGES, dataset.size("test"))):
         g = system.element(pairs)
         reports.append(law_report(system, pairs.x1, g, g.roll(1, 0)))
     return {law: statistics.fmean(report[law] for report in reports) for law in reports[0]}

@@ -7,16 +7,16 @@ of the pose, z_v should know the pose.
 results/<profile>/probes.csv    scores by dataset, system and part
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lga.datasets import DATASETS, Labelled, OrbitDataset, load_dataset
-from lga.runs import load, trained_seeds
+from lga.runs import configure, load, trained_seeds
 from lga.systems import LatentSystem, build_system
 from lga.tables import mean_and_deviation
 
@@ -25,6 +25,8 @@ BUDGETS = (10, 100, 1_000)  # labels, and all of them
 TRAIN, TEST = 2_000, 1_000
 COMPONENTS = 200
 BATCH = 100
+
+Features = Callable[[Tensor], dict[str, np.ndarray]]
 
 
 @torch.no_grad()
@@ -86,7 +88,9 @@ def flat_elements(found: Labelled) -> np.ndarray:
     return flat[:, flat.std(0) > 1e-6]
 
 
-def probe(features, dataset: OrbitDataset, draw: int) -> Iterator[tuple[str, str, str, int, float]]:
+def probed(
+    features: Features, dataset: OrbitDataset, draw: int
+) -> Iterator[tuple[str, str, str, int, float]]:
     """(part, probe, tested on, labels, score) of one way to see images.
 
     Args:
@@ -132,44 +136,48 @@ def table(
     import pandas
 
     rows: dict[tuple, list[float]] = {}
-    seeds: dict[tuple[str, str], int] = {}
-    sources: dict[str, str] = {}
     for name in DATASETS:
         trained = trained_seeds(name, profile, results)
         dataset = load_dataset(name, source, data_root, profile) if trained else None
         if dataset is None or not has_classes(dataset):
             continue
-        sources[name] = dataset.source
-        ways: list[tuple[str, Any]] = [("pixels", pixels)] * draws
-        seeds[name, "pixels"] = 0
-        for system_name, found in trained.items():
-            systems = [load(f"{name}/{system_name}", profile, seed, results) for seed in found]
-            if not isinstance(systems[0], LatentSystem):
-                continue
-            seeds[name, system_name] = len(systems)
-            seeds[name, f"{system_name}, untrained"] = draws
-            for draw in range(draws):
-                ways += [(system_name, system) for system in systems]
-                untrained = build_system(system_name, dataset, draw).eval()
-                ways.append((f"{system_name}, untrained", untrained))
         counted: dict[str, int] = {}
-        for label, way in ways:
+        for label, seeds, features in ways_to_see(dataset, trained, profile, results, draws):
             draw = counted[label] = counted.get(label, -1) + 1
-            features = pixels if way is pixels else as_features(way)
-            for part, *rest, score in probe(features, dataset, draw):
-                rows.setdefault((name, label, part, *rest), []).append(score)
-    table_rows = [
-        (*key, seeds[key[0], key[1]], *mean_and_deviation(values), sources[key[0]])
-        for key, values in rows.items()
-    ]
-    columns = ["dataset", "system", "part", "probe", "tested_on", "labels", "seeds", "mean", "sd",
-               "source"]  # fmt: skip
-    return pandas.DataFrame(table_rows, columns=columns)
+            for part, probe, tested_on, labels, score in probed(features, dataset, draw):
+                key = (name, label, part, probe, tested_on, labels, seeds, dataset.source)
+                rows.setdefault(key, []).append(score)
+    columns = ["dataset", "system", "part", "probe", "tested_on", "labels", "seeds", "source"]
+    frame = pandas.DataFrame(list(rows), columns=columns)
+    scored = [mean_and_deviation(values) for values in rows.values()]
+    frame[["mean", "sd"]] = pandas.DataFrame(scored, columns=["mean", "sd"], dtype=float)
+    return frame[[*columns[:-1], "mean", "sd", "source"]]
 
 
-def as_features(system: LatentSystem):
-    """A system as what turns images into its latent's parts."""
-    return lambda images: parts(system, images)
+def ways_to_see(
+    dataset: OrbitDataset,
+    trained: Mapping[str, Sequence[int]],
+    profile: str,
+    results: Path | str | None,
+    draws: int,
+) -> Iterator[tuple[str, int, Features]]:
+    """(label, seeds, features) of what is probed, each `draws` times.
+
+    Pixels; every trained latent system with each of its seeds; the same networks untrained.
+    """
+    for _ in range(draws):
+        yield "pixels", 0, pixels
+    for system, seeds in trained.items():
+        run = f"{dataset.name}/{system}"
+        ready = [load(run, profile, seed, results) for seed in seeds]
+        if not isinstance(ready[0], LatentSystem):
+            continue
+        options = configure(dataset.name, system, profile).system_options
+        for draw in range(draws):
+            for one in ready:
+                yield system, len(ready), partial(parts, one)
+            untrained = build_system(system, dataset, draw, **options).eval()
+            yield f"{system}, untrained", draws, partial(parts, untrained)
 
 
 def has_classes(dataset: OrbitDataset) -> bool:

@@ -34,6 +34,8 @@ class Adrenal3D(TurnedOriginals):
 
     name = "adrenal_3d"
     group = SO3()
+    demonstrates = False
+    chunk = 50
     image_shape = (1, 28, 28, 28)
     sources = (ADRENAL, STAND_IN)
 

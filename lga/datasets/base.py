@@ -53,6 +53,7 @@ class OrbitDataset(ABC):
         camera: how it looks at the object, where images are views of one in space; else None.
         demonstrates: whether every object can be shown at the same points of its orbit, so that a
             second pair demonstrates the g of a first.
+        chunk: how many fixed pairs are drawn at once; decides which they are.
         remarks: what a run's record says of the data beyond their source.
         device: where the images are held and the pairs are made.
     """
@@ -65,6 +66,7 @@ class OrbitDataset(ABC):
     is_stand_in: bool
     camera: Camera | None = None
     demonstrates: bool = False
+    chunk: int = 500
     remarks: Mapping[str, Any] = {}
     device: torch.device = torch.device("cpu")
 
@@ -198,7 +200,7 @@ class OrbitDataset(ABC):
         """`views` random pairs of each object with one x1, one object's after the other's."""
         raise ValueError(f"{self.name} does not show several second images of one first")
 
-    def fixed_pairs(self, split: Split, n: int, chunk: int = 500) -> Iterator[Pairs]:
+    def fixed_pairs(self, split: Split, n: int) -> Iterator[Pairs]:
         """The same n pairs for every system, seed and machine, in batches of at most `chunk`.
 
         Goes through the objects in order, and again where n is larger than the split; the pairs
@@ -206,9 +208,9 @@ class OrbitDataset(ABC):
         comes with the next object's pair at the same absolute elements.
         """
         check_name("split", split, SPLITS)
-        for start in range(0, n, chunk):
+        for start in range(0, n, self.chunk):
             seed = start + 1_000_003 * SPLITS.index(split)
-            objects = torch.arange(start, start + chunk)
+            objects = torch.arange(start, start + self.chunk)
             same = torch.Generator().manual_seed(seed)
             batch = self.draw(split, objects % self.size(split), same)
             if self.demonstrates and self.size(split) > 1:

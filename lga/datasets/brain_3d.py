@@ -31,6 +31,8 @@ class Brain3D(TurnedOriginals):
 
     name = "brain_3d"
     group = SO3()
+    demonstrates = False
+    chunk = 50
     image_shape = (1, SIDE, SIDE, SIDE)
     sources = ("a folder of T1 and brain mask NIfTI pairs", STAND_IN)
 

@@ -15,6 +15,7 @@ from lga.networks.polar import HarmonicAutoencoder, PolarAutoencoder
 from lga.networks.scene import SceneAutoencoder
 from lga.networks.steerable import CanonicalDecoder, Fields, SteerableEncoder
 from lga.networks.tokens import RayDecoder, TokenEncoder, ray_features
+from lga.networks.volume import VolumeAutoencoder
 
 __all__ = [
     "Autoencoder",
@@ -38,5 +39,6 @@ __all__ = [
     "StillMap",
     "StillNumbers",
     "TokenEncoder",
+    "VolumeAutoencoder",
     "ray_features",
 ]

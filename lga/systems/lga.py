@@ -3,7 +3,6 @@
 x1 ─E─▶ z1 = [z_i; z_v] ─▶ [z_i; g·z_v] ─D─▶ x̂2 = a ⊙ B + (1 − a) ⊙ F(g·z_v)
 """
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -27,9 +26,10 @@ from lga.networks import (
     RenderedAutoencoder,
     StillMap,
     StillNumbers,
+    VolumeAutoencoder,
 )
 from lga.pairs import Pairs
-from lga.representations import Irreps
+from lga.representations import Irreps, Representation, TurnedMaps
 from lga.systems.base import LatentSystem, network_kind
 
 Form = Literal["log", "mse"]
@@ -40,15 +40,15 @@ class LGA(LatentSystem):
     """The system that we recommend: a network that fits how the group acts, latents in irreps.
 
     Of what a picture shows, z_v moves by irreducible representations of the group; B, seen through
-    a mask a, stays. The network is tailored to one of three ways to act:
+    a mask a, stays. The network is tailored to one of four ways to act:
 
         plane    turns of the image plane   E and D go through disc harmonics, the plane's own
                                             irreps, between convolutions; z_i holds a and B
         object   an object moves in space   z holds degrees 1 … 4 or frequencies 1 … 12 and what
                                             stays of the object; B is x1 without the object
         pixels   contrast                   vectors at every pixel; B is x1
-
-    Volumes get `jin2024`'s network in space with degrees 0 … 4 ("volume"): no more is tailored.
+        volume   a volume turns              z is the volume itself with features beside it, turned
+                                            by interpolation: the laws hold up to that
 
     Args:
         image_shape: (C, H, W), square with even sides for "plane", sides divisible by 16 else; or
@@ -58,7 +58,7 @@ class LGA(LatentSystem):
         network: one of these, or "auto": by the camera, the group and the shape.
         still: for "plane", whether part of a picture may stay.
         width: for "plane" of the convolutions, 48 by default; for "object" of the finest maps, 64;
-            for "volume" of the fully connected layers, 512.
+            for "volume" of the convolutions, 16.
         depth: for "plane", of the convolutions before and after the turn.
         logit: for "pixels", whether the encoder is given logit(x1): it gives the group away.
         loss_form: "log" optimises PSNR, "mse" is `jin2024`'s.
@@ -82,43 +82,40 @@ class LGA(LatentSystem):
         if network == "auto":
             network = "volume" if len(image_shape) == 4 else way_to_act(group, camera)
         if network == "volume":
-            multiplicities = (32, *equal_multiplicities(group, 16))
-            latent = Irreps(group, multiplicities).channels
-            pair = MNISTAutoencoder(image_shape, latent, hidden=width or 512)
-            self.assemble(pair, group, group, multiplicities, loss_form)
+            pair = VolumeAutoencoder(image_shape, width=width or 16)
+            self.assemble(pair, TurnedMaps(group, pair.latent_shape[0]), group, loss_form)
         elif network == "plane":
             pair = HarmonicAutoencoder(
                 image_shape, channels_in=channels + still, width=width or 48, depth=depth
             )
             if still:
                 pair = CompositeAutoencoder(StillMap(image_shape), pair)
-            self.assemble(pair, SO2(), group, pair.multiplicities, loss_form)
+            self.assemble(pair, Irreps(SO2(), pair.multiplicities), group, loss_form)
         elif network == "object":
-            multiplicities = (128, *equal_multiplicities(group, 16))
-            latent = Irreps(group, multiplicities).channels
+            irreps = Irreps(group, (128, *equal_multiplicities(group, 16)))
             wide = width or 64
-            pair = ForegroundAutoencoder(image_shape, latent, widths=(wide, 2 * wide, 4 * wide))
-            self.assemble(pair, group, group, multiplicities, loss_form)
+            widths = (wide, 2 * wide, 4 * wide)
+            pair = ForegroundAutoencoder(image_shape, irreps.channels, widths=widths)
+            self.assemble(pair, irreps, group, loss_form)
         else:
             size = Irreps(group, (0, 1)).channels
             pair = PixelAutoencoder(image_shape, still=8, moving=8 * size, logit=logit)
-            self.assemble(pair, group, group, (8, 8), loss_form)
+            self.assemble(pair, Irreps(group, (8, 8)), group, loss_form)
         if logit:
             self.remarks = {"preset": "the encoder is given logit(x1)"}
 
     def assemble(
         self,
         network: Autoencoder,
-        acting: Group,
+        representation: Representation,
         group: Group,
-        multiplicities: Sequence[int],
         loss_form: Form,
     ) -> None:
-        """A network, and how the acting group moves its latent; the pairs' g are of `group`."""
+        """A network, and how its latent moves; the pairs' g are of `group`."""
         check_name("loss form", loss_form, PIXEL_LOSSES)
-        irreps = Irreps(acting, multiplicities)
-        units = len(irreps.sizes)
-        LatentSystem.__init__(self, network, LatentAction(irreps, FixedSplit(units, units)))
+        units = len(representation.sizes)
+        action = LatentAction(representation, FixedSplit(units, units))
+        LatentSystem.__init__(self, network, action)
         self.group, self.loss_form = group, loss_form
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
@@ -172,7 +169,7 @@ class LGAMatched(LGA):
         )
         if still:
             network = CompositeAutoencoder(StillNumbers(image_shape, still), network)
-        self.assemble(network, SO2(), group, network.multiplicities, loss_form)
+        self.assemble(network, Irreps(SO2(), network.multiplicities), group, loss_form)
 
     @classmethod
     def refusal(cls, dataset) -> str | None:
@@ -225,12 +222,12 @@ class LGAGeneric(LGA):
                 f"multiplicities {multiplicities} make {Irreps(group, copies).channels} numbers, "
                 f"the network has {channels}"
             )
-        self.assemble(pair, group, group, copies, loss_form)
+        self.assemble(pair, Irreps(group, copies), group, loss_form)
 
     @classmethod
     def refusal(cls, dataset) -> str | None:
         if len(dataset.image_shape) > 3:
-            return "is for pictures: on volumes lga itself has jin2024's network with irreps"
+            return "is for pictures: its networks have no third axis"
         return None
 
 

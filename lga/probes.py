@@ -61,7 +61,7 @@ def scores(
         if len(np.unique(y)) < 2:
             continue
         probes = {
-            "logistic": LogisticRegression(max_iter=300),
+            "logistic": LogisticRegression(C=0.1, max_iter=1_000),
             "knn": KNeighborsClassifier(min(5, labels)),
         }
         for name, probe in probes.items():

@@ -64,7 +64,8 @@ Mean ± standard deviation over seeds, beside the published figures. SSIM is mea
 1; SSIM₂₅₅ repeats it with data range 255 on images in [0, 1], which the published SSIM of hwang2023
 and jin2024 fits and which reads near 1 for almost any copy: compare it only with itself. copy_input
 paints x1 again, mean_image one picture for all: a system must beat both; act_on_image turns the
-pixels of x1. Pairs are those that a run was trained on. An empty cell was not run.
+pixels of x1. Pairs are those that a run was trained on. An empty cell was not run. The published
+figures of sajjadi2022 took millions of steps.
 """
 
 
@@ -89,8 +90,9 @@ def table(name: str, profile: str, results: Path | str | None = None):
     mixed = {dataset for dataset, found in sources.items() if len(found) > 1}
 
     def row_label(record: Mapping[str, Any]) -> str:
-        """The system, with what was overridden and, where sources differ, the source."""
-        overrides = f" ({record['overrides']})" if record.get("overrides") else ""
+        """The system, with its preset, what was overridden and, where they differ, the source."""
+        changes = [record[key] for key in ("preset", "overrides") if record.get(key)]
+        overrides = f" ({'; '.join(changes)})" if changes else ""
         source = f" on {record['source']}" if record["dataset"] in mixed else ""
         return f"{record['system']}{overrides}{source}"
 

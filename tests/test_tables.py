@@ -40,6 +40,23 @@ def test_tables_label_stand_ins_and_never_mix_sources_or_overrides(tmp_path):
     assert "jin2024 (a)" in text and "\n(a) varying=0.5 on MNIST\n" in text
 
 
+def test_a_reduced_preset_is_said_in_its_row(tmp_path):
+    publish(
+        tmp_path, record("sajjadi2022", dataset="nmr", preset="reduced: tokens of 384, 4 blocks")
+    )
+    text = tables.table_markdown("table_2", "quick", tmp_path)
+    assert "sajjadi2022 (a)" in text and "(a) reduced: tokens of 384, 4 blocks" in text
+    assert "took millions of steps" in text
+
+
+def test_latex_has_a_tabular_per_dataset(tmp_path):
+    for seed, psnr_db in ((0, 20.0), (1, 21.0)):
+        publish(tmp_path, record(seed=seed, psnr_db=psnr_db))
+    text = tables.table_latex("table_1", "quick", tmp_path)
+    assert text.count(r"\begin{tabular}") == 3 and r"20.50 $\pm$ 0.71" in text
+    assert "±" not in text and "% rotated_mnist: MNIST" in text and r"jin2024" in text
+
+
 def test_compare_is_one_fixed_line():
     stand_in = record(source="digits (stand-in for MNIST)", psnr_db=19.2)
     assert (

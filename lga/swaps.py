@@ -32,8 +32,13 @@ def swap_psnr_db(system: LatentSystem, dataset: OrbitDataset, n: int = 2_000) ->
     if images is None:
         return None
     parts = zip(*(image.split(BATCH) for image in images), strict=True)
-    scores = [psnr_db(swap(system, x1, x2), truth) for x1, x2, truth in parts]
-    return float(torch.cat(scores).mean())
+    painted = torch.cat([swap(system, x1, x2) for x1, x2, _ in parts])
+    return mean_psnr_db(painted, images[2])
+
+
+def mean_psnr_db(painted: Tensor, truth: Tensor) -> float:
+    """Mean PSNR in dB; equal images, whose ratio is infinite, count 100 dB."""
+    return float(psnr_db(painted, truth).clamp(max=100.0).mean())
 
 
 def table(
@@ -59,7 +64,7 @@ def table(
             continue
         x1, x2, truth = images
         for control, copy in (("copy of x1", x1), ("copy of x2", x2)):
-            rows.append(row(name, control, [float(psnr_db(copy, truth).mean())], dataset))
+            rows.append(row(name, control, [mean_psnr_db(copy, truth)], dataset))
         for system_name, seeds in trained.items():
             systems = [load(f"{name}/{system_name}", profile, seed, results) for seed in seeds]
             if isinstance(systems[0], LatentSystem):

@@ -523,8 +523,9 @@ def test_a_reduced_preset_says_so():
 def test_cells_of_the_published_tables_and_no_others():
     refused = {name: set(refusals(name)) for name in lga.SYSTEMS}
     everywhere, scenes = set(lga.DATASETS), {"nmr", "plane_in_the_sky"}
-    assert refused["winter2022"] == scenes | {"brain_mri"}
-    assert refused["hwang2023"] == scenes
+    volumes = {"adrenal_3d", "brain_3d"}
+    assert refused["winter2022"] == scenes | {"brain_mri"} | volumes
+    assert refused["hwang2023"] == scenes | volumes
     assert refused["dupont2020"] == refused["sajjadi2022"] == everywhere - scenes
     assert not refused["copy_input"] and not refused["mean_image"] and not refused["jin2024"]
     assert "equivariant by construction" in refusals("winter2022")["brain_mri"]

@@ -250,7 +250,7 @@ def test_unknown_names_are_errors_that_help(digits):
         lga.build_system("jin2023", digits)
     with pytest.raises(ValueError, match="known: all, fixed, learned"):
         lga.build_system("swarnali2025", digits, mask="none")
-    with pytest.raises(ValueError, match="turn by rotations of the plane, not by Affine"):
+    with pytest.raises(ValueError, match="volumes by those of space, not by Affine"):
         lga.SYSTEMS["swarnali2025"]((1, 28, 28), Affine(), action="maps")
 
 

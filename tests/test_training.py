@@ -241,7 +241,8 @@ def test_a_process_killed_outright_leaves_no_record_and_resumes(tmp_path):
     command = [sys.executable, "-m", "lga.cli", "train", "rotated_mnist",
                "--results", str(tmp_path),
                "--system", "swarnali2025", "--set", "train_pairs=12800",
-               "--set", "validations=50"]  # fmt: skip
+               "--set", "validations=50", "--set", "validation_pairs=20",
+               "--set", "test_pairs=20"]  # fmt: skip
     folder = tmp_path / "quick" / "rotated_mnist" / "swarnali2025"
     history = folder / ".seed-0" / "history.csv"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ)

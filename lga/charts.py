@@ -11,7 +11,7 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from lga.figures import INK, Chart, style
 from lga.paths import RESULTS
 from lga.records import read_records
-from lga.tables import CONTROLS, TABLES, curves, laws, read_csv
+from lga.tables import CONTROLS, PUBLISHED, curves, laws, read_csv
 
 PALETTE = "colorblind"
 QUIET_GREY = (0.62, 0.62, 0.62)
@@ -35,18 +35,17 @@ def psnr(profile: str, results: Path | str | None = None) -> Chart:
 
     records = [r for r in read_records(profile, results) if not r["overrides"]]
     frame = pandas.DataFrame(records, columns=["dataset", "system", "seed", "psnr_db"])
-    published = {dataset: cells for table in TABLES.values() for dataset, cells in table.items()}
-    datasets = [name for name in published if name in set(frame["dataset"])]
+    colors = system_colors()
+    datasets = [name for name in PUBLISHED if name in set(frame["dataset"])]
     figure = Chart(figsize=(3.6 * max(1, len(datasets)), 3.6), layout="constrained")
     panels = figure.subplots(1, max(1, len(datasets)), squeeze=False)[0]
     for axis, dataset in zip(panels, datasets, strict=False):
         own = frame[frame["dataset"] == dataset]
         systems = [name for name in ORDER if name in set(own["system"])]
-        colors = system_colors()
         seaborn.barplot(own, x="psnr_db", y="system", order=systems, hue="system", palette=colors,
                         errorbar="sd", legend=False, ax=axis)  # fmt: skip
         for place, name in enumerate(systems):
-            known = published[dataset].get(name, {}).get("psnr_db")
+            known = PUBLISHED[dataset].get(name, {}).get("psnr_db")
             if known is not None:
                 axis.plot([known, known], [place - 0.42, place + 0.42], color=INK, linewidth=2.2)
         style(axis, dataset)
@@ -69,7 +68,7 @@ def learning(dataset: str, profile: str, results: Path | str | None = None) -> C
                 best = np.maximum.accumulate([row["validation_psnr_db"] for row in history])
                 axis.plot([row[key] for row in history], best, color=colors[name], linewidth=1.4,
                           label=name if label.endswith("seed-0") else None)  # fmt: skip
-        known = next((c[dataset] for c in TABLES.values() if dataset in c), {}).get("jin2024", {})
+        known = PUBLISHED[dataset].get("jin2024", {})
         if "psnr_db" in known:
             axis.axhline(known["psnr_db"], color=INK, linewidth=1, linestyle=":")
         axis.set_xscale("log")
@@ -146,10 +145,9 @@ def write_charts(profile: str, results: Path | str | None = None) -> list[Path]:
     """
     root = Path(results or RESULTS) / profile
     charts = {"psnr": psnr(profile, results), "laws": law_errors(profile, results)}
-    for table in TABLES.values():
-        for dataset in table:
-            if any((root / dataset).glob("*/seed-*/history.csv")):
-                charts[f"learning_{dataset}"] = learning(dataset, profile, results)
+    for dataset in PUBLISHED:
+        if any((root / dataset).glob("*/seed-*/history.csv")):
+            charts[f"learning_{dataset}"] = learning(dataset, profile, results)
     if (root / "probes.csv").is_file():
         charts["probes"] = probes(profile, results)
     (root / "charts").mkdir(parents=True, exist_ok=True)

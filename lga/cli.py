@@ -254,13 +254,9 @@ def swaps(
 
     Example: `lga swaps --data-root data`
     """
-    from lga import swaps as experiment
-    from lga.paths import shown
-    from lga.tables import write_csv
+    from lga.swaps import table
 
-    frame = experiment.table(profile, data_root, results, source.value)
-    path = write_csv(frame, "swaps", profile, results)
-    print(f"{frame.to_string(index=False)}\n({shown(path)})")
+    print_experiment("swaps", table(profile, data_root, results, source.value), profile, results)
 
 
 @app.command()
@@ -274,12 +270,16 @@ def probes(
 
     Example: `lga probes --data-root data`
     """
-    from lga import probes as experiment
+    from lga.probes import table
+
+    print_experiment("probes", table(profile, data_root, results, source.value), profile, results)
+
+
+def print_experiment(name: str, frame, profile: str, results: Path | None) -> None:
     from lga.paths import shown
     from lga.tables import write_csv
 
-    frame = experiment.table(profile, data_root, results, source.value)
-    path = write_csv(frame, "probes", profile, results)
+    path = write_csv(frame, name, profile, results)
     print(f"{frame.to_string(index=False)}\n({shown(path)})")
 
 

@@ -146,8 +146,7 @@ def latent_plot(before: Tensor, after: Tensor, system: LatentSystem) -> np.ndarr
 
     Invariant numbers would lie on one another and are left out; their share stands below.
     """
-    moves = system.action.moves.repeat_interleave(system.action.sizes)
-    moves = moves & (system.action.mask(before[None]).flatten() > 0.5)
+    moves = system.action.varying(before[None]).flatten() > 0.5
     pairs = [z.flatten(1).mean(1) if z.ndim > 1 else z for z in (before, after)]
     pairs = [z[moves][: int(moves.sum()) // 2 * 2].view(-1, 2)[:60] for z in pairs]
     canvas = Image.new("RGB", (SIDE_PX, SIDE_PX), "white")

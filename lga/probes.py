@@ -15,12 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lga.datasets import DATASETS, Labelled, OrbitDataset, load_dataset
-from lga.runs import configure, load, trained_seeds
+from lga.datasets import Labelled, OrbitDataset
+from lga.runs import configure, trained_datasets, trained_latents
 from lga.systems import LatentSystem, build_system
 from lga.tables import mean_and_deviation
 
-PARTS = ("z", "z_v", "z_i")
 BUDGETS = (10, 100, 1_000)  # labels, and all of them
 TRAIN, TEST = 2_000, 1_000
 COMPONENTS = 200
@@ -136,16 +135,15 @@ def table(
     import pandas
 
     rows: dict[tuple, list[float]] = {}
-    for name in DATASETS:
-        trained = trained_seeds(name, profile, results)
-        dataset = load_dataset(name, source, data_root, profile) if trained else None
-        if dataset is None or not has_classes(dataset):
+    for dataset in trained_datasets(profile, source, data_root, results):
+        if not has_classes(dataset):
             continue
+        trained = trained_latents(dataset.name, profile, results)
         counted: dict[str, int] = {}
-        for label, seeds, features in ways_to_see(dataset, trained, profile, results, draws):
+        for label, seeds, features in ways_to_see(dataset, trained, profile, draws):
             draw = counted[label] = counted.get(label, -1) + 1
             for part, probe, tested_on, labels, score in probed(features, dataset, draw):
-                key = (name, label, part, probe, tested_on, labels, seeds, dataset.source)
+                key = (dataset.name, label, part, probe, tested_on, labels, seeds, dataset.source)
                 rows.setdefault(key, []).append(score)
     columns = ["dataset", "system", "part", "probe", "tested_on", "labels", "seeds", "source"]
     frame = pandas.DataFrame(list(rows), columns=columns)
@@ -156,9 +154,8 @@ def table(
 
 def ways_to_see(
     dataset: OrbitDataset,
-    trained: Mapping[str, Sequence[int]],
+    trained: Mapping[str, Sequence[LatentSystem]],
     profile: str,
-    results: Path | str | None,
     draws: int,
 ) -> Iterator[tuple[str, int, Features]]:
     """(label, seeds, features) of what is probed, each `draws` times.
@@ -167,11 +164,7 @@ def ways_to_see(
     """
     for _ in range(draws):
         yield "pixels", 0, pixels
-    for system, seeds in trained.items():
-        run = f"{dataset.name}/{system}"
-        ready = [load(run, profile, seed, results) for seed in seeds]
-        if not isinstance(ready[0], LatentSystem):
-            continue
+    for system, ready in trained.items():
         options = configure(dataset.name, system, profile).system_options
         for draw in range(draws):
             for one in ready:

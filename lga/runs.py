@@ -11,7 +11,7 @@ import dataclasses
 import math
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -35,7 +35,7 @@ from lga.lookup import check_name
 from lga.paths import RESULTS, shown
 from lga.profiles import PROFILES, SETTING_NAMES, Settings, profile_values
 from lga.records import RunFolder, add_to_record, read_record, read_run, run_folder
-from lga.systems import SYSTEMS, System, build_system, check_serves
+from lga.systems import SYSTEMS, LatentSystem, System, build_system, check_serves
 from lga.training import History, fit, precision_for
 
 
@@ -319,6 +319,26 @@ def trained_seeds(
             seed = int(path.parent.name.removeprefix("seed-"))
             found.setdefault(path.parts[-3], []).append(seed)
     return {system: found[system] for system in SYSTEMS if system in found}
+
+
+def trained_datasets(
+    profile: str, source: str, data_root: str | Path | None, results: Path | str | None
+) -> Iterator[OrbitDataset]:
+    """Every dataset of which a trained system is there, one after the other."""
+    for name in DATASETS:
+        if trained_seeds(name, profile, results):
+            yield load_dataset(name, source, data_root, profile)
+
+
+def trained_latents(
+    dataset: str, profile: str, results: Path | str | None
+) -> dict[str, list[LatentSystem]]:
+    """The trained systems of a dataset that have a latent, one for each seed."""
+    return {
+        system: [load(f"{dataset}/{system}", profile, seed, results) for seed in seeds]
+        for system, seeds in trained_seeds(dataset, profile, results).items()
+        if issubclass(SYSTEMS[system], LatentSystem)
+    }
 
 
 def rebuilt(folder: Path, config: Mapping[str, Any], weights: dict, dataset) -> System:

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lga.datasets import DATASETS, OrbitDataset, load_dataset
+from lga.datasets import OrbitDataset
+from lga.evaluation import PSNR_CEILING_DB
 from lga.metrics import psnr_db
-from lga.runs import load, trained_seeds
+from lga.runs import trained_datasets, trained_latents
 from lga.systems import LatentSystem
 from lga.tables import mean_and_deviation
 
@@ -26,19 +27,15 @@ def swap(system: LatentSystem, x1: Tensor, x2: Tensor) -> Tensor:
     return painted.clamp(0, 1)
 
 
-def swap_psnr_db(system: LatentSystem, dataset: OrbitDataset, n: int = 2_000) -> float | None:
-    """Mean PSNR of n test swaps; None where the dataset cannot make the true picture."""
-    images = dataset.swapped("test", n)
-    if images is None:
-        return None
-    parts = zip(*(image.split(BATCH) for image in images), strict=True)
-    painted = torch.cat([swap(system, x1, x2) for x1, x2, _ in parts])
-    return mean_psnr_db(painted, images[2])
+def swap_psnr_db(system: LatentSystem, x1: Tensor, x2: Tensor, truth: Tensor) -> float:
+    """Mean PSNR in dB of swaps of images (N, C, …) whose true pictures are known."""
+    parts = zip(x1.split(BATCH), x2.split(BATCH), strict=True)
+    return mean_psnr_db(torch.cat([swap(system, *part) for part in parts]), truth)
 
 
 def mean_psnr_db(painted: Tensor, truth: Tensor) -> float:
-    """Mean PSNR in dB; equal images, whose ratio is infinite, count 100 dB."""
-    return float(psnr_db(painted, truth).clamp(max=100.0).mean())
+    """Mean PSNR in dB; equal images count as `evaluate` counts them."""
+    return float(psnr_db(painted, truth).clamp(max=PSNR_CEILING_DB).mean())
 
 
 def table(
@@ -56,26 +53,21 @@ def table(
     import pandas
 
     rows: list[dict[str, Any]] = []
-    for name in DATASETS:
-        trained = trained_seeds(name, profile, results)
-        dataset = load_dataset(name, source, data_root, profile) if trained else None
-        images = dataset.swapped("test", n) if dataset is not None else None
+    for dataset in trained_datasets(profile, source, data_root, results):
+        images = dataset.swapped("test", n)
         if images is None:
             continue
         x1, x2, truth = images
         for control, copy in (("copy of x1", x1), ("copy of x2", x2)):
-            rows.append(row(name, control, [mean_psnr_db(copy, truth)], dataset))
-        for system_name, seeds in trained.items():
-            systems = [load(f"{name}/{system_name}", profile, seed, results) for seed in seeds]
-            if isinstance(systems[0], LatentSystem):
-                scores = [swap_psnr_db(system, dataset, n) for system in systems]
-                rows.append(row(name, system_name, scores, dataset))
+            rows.append(row(dataset, control, [mean_psnr_db(copy, truth)]))
+        for name, systems in trained_latents(dataset.name, profile, results).items():
+            rows.append(row(dataset, name, [swap_psnr_db(s, x1, x2, truth) for s in systems]))
     columns = ["dataset", "system", "seeds", "mean", "sd", "source"]
     return pandas.DataFrame(rows, columns=columns)
 
 
-def row(name: str, system: str, scores: list[float], dataset: OrbitDataset) -> dict[str, Any]:
+def row(dataset: OrbitDataset, system: str, scores: list[float]) -> dict[str, Any]:
     """One row of the table."""
     mean, deviation = mean_and_deviation(scores)
-    return {"dataset": name, "system": system, "seeds": len(scores), "mean": mean,
+    return {"dataset": dataset.name, "system": system, "seeds": len(scores), "mean": mean,
             "sd": deviation, "source": dataset.source}  # fmt: skip

@@ -48,6 +48,7 @@ TABLES: dict[str, dict[str, dict[str, Cell]]] = {
         "brain_3d": {"jin2024": {}, "swarnali2025": {}},
     },
 }  # fmt: skip
+PUBLISHED = {dataset: cells for table in TABLES.values() for dataset, cells in table.items()}
 METRICS = {
     "table_1": ("psnr_db", "ssim", "ssim_range255"),
     "table_2": ("psnr_db", "ssim", "ssim_range255", "lpips"),

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 import torch
 
-from lga.datasets.brain_mri import BrainMRI, subject_folders
+from lga.datasets.brain_mri import BrainMRI
 from lga.datasets.turned import TurnedOriginals
 from lga.groups import SO3
 from lga.pictures.files import cached
@@ -55,13 +55,8 @@ class Brain3D(TurnedOriginals):
         """
         from lga.pictures.heads import read_cube
 
-        folders = subject_folders(data_root)
-        if not folders:
-            raise FileNotFoundError(
-                f"{Path(data_root) / 'brain'} holds no subjects; {cls.how_to_prepare(data_root)}"
-            )
+        folders, named = BrainMRI.subjects(data_root)
         cubes = np.stack([read_cube(folder, side) for folder in folders])[:, None]
-        named = f"{len(folders)} NIfTI subjects ({folders[0].name}, …)"
         return cls(in_splits(torch.from_numpy(cubes), named, is_stand_in=False), **options)
 
     @classmethod

@@ -116,13 +116,8 @@ class BrainMRI(OrbitDataset):
         """
         from lga.pictures.heads import read_slice
 
-        folders = subject_folders(data_root)
-        if not folders:
-            raise FileNotFoundError(
-                f"{Path(data_root) / 'brain'} holds no subjects; {cls.how_to_prepare(data_root)}"
-            )
+        folders, named = cls.subjects(data_root)
         slices, masks = (np.stack(parts) for parts in zip(*map(read_slice, folders), strict=True))
-        named = f"{len(folders)} NIfTI subjects ({folders[0].name}, …)"
         return cls(
             torch.from_numpy(slices).float()[:, None],
             torch.from_numpy(masks)[:, None],
@@ -130,6 +125,20 @@ class BrainMRI(OrbitDataset):
             is_stand_in=False,
             **options,
         )
+
+    @classmethod
+    def subjects(cls, data_root: Path) -> tuple[list[Path], str]:
+        """The subjects' folders below `data_root/brain`, and what they are, in words.
+
+        Raises:
+            FileNotFoundError: when there is none.
+        """
+        folders = subject_folders(data_root)
+        if not folders:
+            raise FileNotFoundError(
+                f"{Path(data_root) / 'brain'} holds no subjects; {cls.how_to_prepare(data_root)}"
+            )
+        return folders, f"{len(folders)} NIfTI subjects ({folders[0].name}, …)"
 
     @classmethod
     def stand_in(cls, *, subjects: int = 1113, **options) -> Self:

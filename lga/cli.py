@@ -352,17 +352,22 @@ def prepare(
     sky: Annotated[Path | None, typer.Option(help="Folder of sky photographs.")] = None,
     only: Annotated[str | None, typer.Option(help="Which mesh names, as a pattern.")] = None,
     title: Annotated[str | None, typer.Option(help="What it is, for the tables.")] = None,
+    copies: Annotated[
+        int | None, typer.Option(help="Stretched copies of each mesh that trains.", min=0)
+    ] = None,
 ) -> None:
     """Fetches real data comparing checksums, renders them from meshes, or checks them.
 
     Examples: `lga data prepare rotated_mnist --data-root data` ·
     `lga data prepare nmr --meshes DIR --title "My meshes"` ·
-    `lga data prepare plane_in_the_sky --meshes DIR --sky DIR`
+    `lga data prepare plane_in_the_sky --meshes DIR --sky DIR --copies 2`
     """
     from lga.datasets import prepare_dataset
     from lga.paths import DATA
 
-    prepare_dataset(dataset, data_root, meshes=meshes, sky=sky, only=only, title=title)
+    prepare_dataset(
+        dataset, data_root, meshes=meshes, sky=sky, only=only, title=title, copies=copies
+    )
     print(f"{dataset}: ready in {data_root or DATA}")
 
 

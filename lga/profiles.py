@@ -131,7 +131,8 @@ RULES = (
     ),
     Rule(
         {"train_pairs": 48_000, "batch_size": 16, "learning_rate": 1e-3, "test_pairs": 2_000,
-         "validation_pairs": 500, "validations": 20, "perceptual_weight": 5e-4},
+         "validation_pairs": 500, "validations": 20, "perceptual_weight": 5e-4,
+         "permuted_channels": True},
         profile="standard", dataset=RENDERED,
     ),
     # A quarter of the published width, which is the paper profile's.

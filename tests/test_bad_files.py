@@ -58,7 +58,12 @@ def planes(folder: Path) -> Path:
     rotations = lga.groups.SO3().sample(24).view(8, 3, 3, 3).numpy()
     skies = np.full((8, 3, 64, 64), 9, np.uint8)
     np.savez_compressed(
-        path, foreground=foreground, rotations=rotations, skies=skies, source=np.array("boxes")
+        path,
+        foreground=foreground,
+        rotations=rotations,
+        skies=skies,
+        copy_of=np.arange(len(skies)),
+        source=np.array("boxes"),
     )
     return path
 

@@ -15,6 +15,7 @@ from lga.cameras import FLIGHT, TURNTABLE, Camera
 from lga.datasets import nmr as nmr_module
 from lga.datasets import plane_in_the_sky as planes_module
 from lga.datasets import prepare_dataset
+from lga.datasets.base import StoredOrbits
 from lga.groups import SO3, Cyclic
 from lga.pictures import rendering
 
@@ -149,6 +150,15 @@ def test_every_format_gives_the_same_picture(meshes):
     assert all(np.array_equal(pictures[0], other) for other in pictures[1:])
 
 
+def assert_same_tests(dataset, more):
+    """Copies to train on leave validation and test as they were."""
+    for split in ("validation", "test"):
+        for ours, theirs in zip(
+            dataset.fixed_pairs(split, 8), more.fixed_pairs(split, 8), strict=True
+        ):
+            assert torch.equal(ours.x1, theirs.x1) and torch.equal(ours.x2, theirs.x2)
+
+
 @pytest.mark.slow
 def test_prepare_nmr_renders_skips_and_resumes(meshes, tmp_path, capsys):
     prepare_dataset("nmr", tmp_path, meshes=meshes, title="boxes")
@@ -160,8 +170,12 @@ def test_prepare_nmr_renders_skips_and_resumes(meshes, tmp_path, capsys):
     assert [dataset.size(s) for s in ("train", "validation", "test")] == [3, 1, 1]
     kept = tmp_path / "nmr" / ".parts" / "box--b0.npy"
     before = kept.stat().st_mtime_ns
-    prepare_dataset("nmr", tmp_path, meshes=meshes)
+    prepare_dataset("nmr", tmp_path, meshes=meshes, title="boxes", copies=2)
     assert kept.stat().st_mtime_ns == before
+    more = lga.load_dataset("nmr", "real", tmp_path)
+    assert more.source.endswith("views, 6 stretched copies to train on")
+    assert [more.size(s) for s in ("train", "validation", "test")] == [9, 1, 1]
+    assert_same_tests(dataset, more)
 
 
 @pytest.mark.slow
@@ -179,8 +193,68 @@ def test_prepare_planes_composites_over_a_fixed_sky(meshes, tmp_path, capsys):
     for x in (pairs.x1, pairs.x2):
         torch.testing.assert_close(x[:, :, 0, 0], corner.expand(8, 3), rtol=0, atol=1e-6)
     dataset.group.check(pairs.g)
+    prepare_dataset(
+        "plane_in_the_sky", tmp_path, meshes=meshes, sky=sky, only="b*", title="boxes", copies=2
+    )
+    more = lga.load_dataset("plane_in_the_sky", "real", tmp_path)
+    assert more.source == "boxes: 5 aircraft, 6 stretched copies to train on"
+    assert [more.size(s) for s in ("train", "validation", "test")] == [9, 1, 1]
+    assert_same_tests(dataset, more)
     with pytest.raises(ValueError, match="planes need --meshes DIR and --sky DIR"):
         prepare_dataset("plane_in_the_sky", tmp_path, meshes=meshes)
+
+
+def test_a_stretched_mesh_is_another_shape_of_the_same_size():
+    mesh = ball()
+    copies = [rendering.stretched(mesh, np.random.default_rng(k)) for k in range(20)]
+    sides = np.stack([np.ptp(copy.vertices, axis=0) for copy in copies])
+    np.testing.assert_allclose(np.linalg.norm(sides, axis=1), 1, rtol=1e-6)
+    ratios = sides.max(1) / sides.min(1)
+    assert 1.2 < ratios.mean() and ratios.max() < 1.01 * rendering.LARGEST_STRETCH**2
+    maps = [np.linalg.lstsq(mesh.vertices, copy.vertices, rcond=None)[0] for copy in copies]
+    mirrored = [np.linalg.det(scale) < 0 for scale in maps]
+    assert len(set(mirrored)) == 2
+
+
+def test_copies_of_aircraft_that_do_not_train_are_refused():
+    dataset = lga.load_dataset("plane_in_the_sky", "stand-in", objects=8, views=2)
+    turned = dataset.elements.view(8, 2, 3, 3)
+    arrays = dataset.images.view(8, 2, 4, 64, 64), turned, dataset.skies, "planes", False
+    alone = torch.arange(8)
+    test = int(dataset.objects["test"][0])
+
+    def with_copies(copy_of):
+        more = (torch.cat([array, array[: len(copy_of) - 8]]) for array in arrays[:3])
+        return planes_module.PlaneInTheSky(*more, "planes", False, copy_of)
+
+    train = int(dataset.objects["train"][0])
+    both = with_copies(torch.cat([alone, torch.tensor([train, train])]))
+    assert both.size("train") == dataset.size("train") + 2
+    assert torch.equal(both.objects["test"], dataset.objects["test"])
+    for wrong in (torch.cat([alone, torch.tensor([test])]), alone.roll(1)):
+        with pytest.raises(ValueError, match="copies come last, and only of aircraft that train"):
+            with_copies(wrong)
+
+
+def test_channels_change_places_in_training_pairs_only():
+    images = torch.rand(8, 4, 3, 16, 16)
+    turns = Cyclic(4).element(torch.arange(4)).repeat(8, 1, 1)
+    owners = np.repeat(np.arange(8), 4)
+    plain, mixed = (
+        StoredOrbits(images.flatten(0, 1), turns, owners, Cyclic(4), permuted_channels=flag)
+        for flag in (False, True)
+    )
+    objects = torch.arange(200) % plain.size("train")
+    drawn = [d.draw("train", objects, torch.Generator().manual_seed(3)) for d in (plain, mixed)]
+    order = [
+        [int((x1[k] - y1).abs().flatten(1).amax(1).argmin()) for k in range(3)]
+        for x1, y1 in zip(drawn[0].x1[:, :, None], drawn[1].x1, strict=True)
+    ]
+    assert len({tuple(o) for o in order}) == 6  # every order of three channels
+    order = torch.tensor(order)[..., None, None]
+    assert torch.equal(drawn[1].x1.take_along_dim(order, 1), drawn[0].x1)
+    assert torch.equal(drawn[1].x2.take_along_dim(order, 1), drawn[0].x2)
+    assert_same_tests(plain, mixed)
 
 
 def test_unfit_photographs_are_told(tmp_path):

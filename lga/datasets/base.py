@@ -237,6 +237,8 @@ class StoredOrbits(OrbitDataset):
         hold_out: "objects", as above, or "images": every object trains, and a random fifth of its
             images is for test and an eighth of the rest for validation; their pairs lead from a
             training image to one that is held out.
+        permuted_channels: whether the channels of training pairs change places at random, the same
+            way in both images: more colours where the group does not touch them.
 
     Raises:
         ValueError: for images outside [0, 1], matrices that are no elements, an object with too
@@ -255,6 +257,7 @@ class StoredOrbits(OrbitDataset):
         group: Group,
         splits: dict[Split, Sequence] | None = None,
         hold_out: HoldOut = "objects",
+        permuted_channels: bool = False,
     ) -> None:
         check_name("split", hold_out, ("objects", "images"))
         images = torch.as_tensor(images)
@@ -284,6 +287,7 @@ class StoredOrbits(OrbitDataset):
         self.elements = group.check(torch.as_tensor(elements, dtype=torch.float32))
         self.images = images
         self.image_shape = tuple(images.shape[1:])
+        self.permuted_channels = permuted_channels
 
         # Images in the order of their objects, so that object k owns first[k] … + count[k].
         self.order = torch.from_numpy(np.argsort(owner, kind="stable"))
@@ -340,7 +344,12 @@ class StoredOrbits(OrbitDataset):
             i1, i2 = self.two_images(split, owner, shares)
         R1, R2 = self.elements[i1], self.elements[i2]
         g = self.group.compose(R2, self.group.inverse(R1))
-        return Pairs(self.show(i1), self.show(i2), g.to(self.device), views=views)
+        x1, x2 = self.show(i1), self.show(i2)
+        if self.permuted_channels and split == "train":
+            keys = torch.rand(len(objects), x1.shape[1], generator=generator)
+            order = keys.argsort(1).repeat_interleave(views, 0).to(self.device)
+            x1, x2 = (x.take_along_dim(order[..., None, None], 1) for x in (x1, x2))
+        return Pairs(x1, x2, g.to(self.device), views=views)
 
     def two_images(self, split: Split, owner: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
         """A training image of each object and another one, of the split's."""

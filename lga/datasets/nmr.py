@@ -41,6 +41,7 @@ class NMR(StoredOrbits):
         labels: classes (n,) of each split.
         source: what the objects are.
         is_stand_in: whether they stand in for the ShapeNet renderings.
+        permuted_channels: whether red, green and blue change places at random in training pairs.
     """
 
     name = "nmr"
@@ -55,6 +56,8 @@ class NMR(StoredOrbits):
         labels: dict[Split, Tensor],
         source: str,
         is_stand_in: bool,
+        *,
+        permuted_channels: bool = False,
     ) -> None:
         counts = {split: len(part) for split, part in views.items()}
         ends = np.cumsum(list(counts.values())).tolist()
@@ -65,7 +68,9 @@ class NMR(StoredOrbits):
             split: range(end - counts[split], end) for split, end in zip(views, ends, strict=True)
         }
         images = torch.cat(list(views.values())).flatten(0, 1)
-        super().__init__(images, elements, objects, self.group, splits)
+        super().__init__(
+            images, elements, objects, self.group, splits, permuted_channels=permuted_channels
+        )
         self.image_shape = (3, *images.shape[2:])
         self.labels = labels
         self.source, self.is_stand_in = source, is_stand_in
@@ -149,7 +154,13 @@ class NMR(StoredOrbits):
 
     @classmethod
     def prepare(
-        cls, data_root: Path, *, meshes: Path | None = None, only: str = "*", title: str = ""
+        cls,
+        data_root: Path,
+        *,
+        meshes: Path | None = None,
+        only: str = "*",
+        title: str = "",
+        copies: int = 0,
     ) -> None:
         """Packs `NMR_Dataset.zip` or its folder, or renders meshes in the same layout.
 
@@ -158,9 +169,10 @@ class NMR(StoredOrbits):
             meshes: a folder of meshes (see `rendering.find_meshes`), upright along y.
             only: which mesh names to take, as a file name pattern.
             title: what the meshes are, for the tables.
+            copies: of every mesh that trains, stretched and mirrored (`rendering.stretched`).
         """
         if meshes is not None:
-            pack_meshes(Path(data_root), Path(meshes), only, title)
+            pack_meshes(Path(data_root), Path(meshes), only, title, copies)
         else:
             pack_public(Path(data_root))
 
@@ -199,33 +211,54 @@ def read_source(path: Path) -> str:
         raise ValueError(f"{path} is damaged ({error}); render the meshes again") from error
 
 
-def pack_meshes(data_root: Path, meshes: Path, only: str, title: str) -> None:
+def pack_meshes(data_root: Path, meshes: Path, only: str, title: str, copies: int) -> None:
     """Renders a folder of meshes; 7 : 1 : 2 of each class's objects for train, val and test."""
-    from lga.pictures.rendering import find_meshes, render_all
+    from lga.pictures import rendering
 
-    found, wrong = find_meshes(meshes, only)
+    found, wrong = rendering.find_meshes(meshes, only)
     folder = packed_folder(data_root)
-    views: dict[str, list[np.ndarray]] = {}
-    parts = folder / ".parts"
-    for mesh, pictures, reason in render_all(found, lambda _: turntable(), TURNTABLE, True, parts):
-        if pictures is None:
-            wrong.append(reason)
-        else:
-            views.setdefault(mesh.category, []).append(pictures)
-    for category, stack in views.items():
-        if len(stack) < 3:
-            wrong.append(f"class {category} has {len(stack)} objects; three splits need three")
+
+    def rendered(some: list[rendering.MeshFile]) -> dict[rendering.MeshFile, np.ndarray]:
+        """The views of those that can be rendered."""
+        parts = folder / ".parts"
+        done = rendering.render_all(some, lambda _: turntable(), TURNTABLE, True, parts)
+        ready = {}
+        for mesh, pictures, reason in done:
+            if pictures is None:
+                wrong.append(reason)
+            else:
+                ready[mesh] = pictures
+        return ready
+
+    views = rendered(found)
+    by_class: dict[str, list[rendering.MeshFile]] = {}
+    for mesh in views:
+        by_class.setdefault(mesh.category, []).append(mesh)
+    members: dict[tuple[str, str], list[rendering.MeshFile]] = {}
+    for category, own in by_class.items():
+        if len(own) < 3:
+            wrong.append(f"class {category} has {len(own)} objects; three splits need three")
             continue
-        splits = split_objects(len(stack), test_share=0.2)
+        splits = split_objects(len(own), test_share=0.2)
         for name, split in FILE_SPLITS.items():
-            picked = np.stack([stack[k] for k in splits[split].tolist()])
-            write_npz(folder / f"{category}_{name}_images.npz", images=picked)
-    count = sum(map(len, views.values()))
-    source = f"{title or f'meshes of {meshes.name}'}: {count} objects, turntable views"
+            members[category, name] = [own[k] for k in splits[split].tolist()]
+    extra: dict[rendering.MeshFile, np.ndarray] = {}
+    if copies:
+        train = [mesh for (_, name), part in members.items() if name == "train" for mesh in part]
+        extra = rendered(rendering.copies(train, copies))
+        for mesh in extra:
+            members[mesh.category, "train"].append(mesh)
+    ready = views | extra
+    for (category, name), part in members.items():
+        images = np.stack([ready[mesh] for mesh in part])
+        write_npz(folder / f"{category}_{name}_images.npz", images=images)
+    source = f"{title or f'meshes of {meshes.name}'}: {len(views)} objects, turntable views"
+    if copies:
+        source += f", {len(extra)} stretched copies to train on"
     (folder / "source.json").write_text(json.dumps({"source": source, "skipped": wrong}, indent=2))
     for line in wrong:
         print(f"skipped: {line}", flush=True)
-    print(f"{count} objects of {len(views)} classes in {folder}", flush=True)
+    print(f"{source} in {folder}", flush=True)
 
 
 def pack_public(data_root: Path) -> None:

@@ -6,10 +6,10 @@ is two of its pictures and g = R2 R1ᵀ (`jin2024`, section 6.1). The camera loo
 
 Foreground and alpha are stored once per picture and the sky once per aircraft; pictures are
 composited on the device when they are drawn. `prepare` renders any folder of meshes over any folder
-of photographs into `data_root/plane_in_the_sky`.
+of photographs into `data_root/plane_in_the_sky`, if asked with stretched copies of the aircraft
+that train: a few hundred shapes are soon known by heart.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Self
@@ -22,7 +22,7 @@ from lga.cameras import FLIGHT
 from lga.datasets.base import StoredOrbits
 from lga.groups import SO3
 from lga.pictures.files import cached, read_npz, write_npz
-from lga.splits import Split
+from lga.splits import Split, split_objects
 
 ROTATIONS = 100
 SIDE = 64
@@ -39,6 +39,9 @@ class PlaneInTheSky(StoredOrbits):
         skies: uint8 (n, 3, 64, 64).
         source: what the aircraft and skies are.
         is_stand_in: whether they stand in for ShapeNet and SWIMSEG.
+        copy_of: (n,), each aircraft's own index, or that of the training aircraft of which it is a
+            copy; copies come last and train. None without copies.
+        permuted_channels: whether red, green and blue change places at random in training pairs.
     """
 
     name = "plane_in_the_sky"
@@ -48,11 +51,33 @@ class PlaneInTheSky(StoredOrbits):
     sources = ("rendered meshes over sky photographs", STAND_IN)
 
     def __init__(
-        self, foreground: Tensor, rotations: Tensor, skies: Tensor, source: str, is_stand_in: bool
+        self,
+        foreground: Tensor,
+        rotations: Tensor,
+        skies: Tensor,
+        source: str,
+        is_stand_in: bool,
+        copy_of: Tensor | None = None,
+        *,
+        permuted_channels: bool = False,
     ) -> None:
         n, r = foreground.shape[:2]
         owner = np.repeat(np.arange(n), r)
-        super().__init__(foreground.flatten(0, 1), rotations.flatten(0, 1), owner, self.group)
+        own = n if copy_of is None else int((copy_of == torch.arange(n)).sum())
+        splits = split_objects(own, test_share=0.2)
+        if own < n:
+            after = torch.equal(copy_of[:own], torch.arange(own))
+            if not after or not torch.isin(copy_of[own:], splits["train"]).all():
+                raise ValueError("copies come last, and only of aircraft that train")
+            splits["train"] = torch.cat([splits["train"], torch.arange(own, n)])
+        super().__init__(
+            foreground.flatten(0, 1),
+            rotations.flatten(0, 1),
+            owner,
+            self.group,
+            {split: objects.tolist() for split, objects in splits.items()},
+            permuted_channels=permuted_channels,
+        )
         self.image_shape = (3, *foreground.shape[3:])
         self.skies, self.pictures_per_aircraft = skies, r
         self.source, self.is_stand_in = source, is_stand_in
@@ -96,10 +121,14 @@ class PlaneInTheSky(StoredOrbits):
             foreground=f"uint8 n r 4 {SIDE} {SIDE}",
             rotations="float n r 3 3",
             skies=f"uint8 n 3 {SIDE} {SIDE}",
+            copy_of="int n",
             source="str",
         )
-        tensors = [torch.from_numpy(arrays[k]) for k in ("foreground", "rotations", "skies")]
-        return cls(*tensors, str(arrays["source"]), is_stand_in=False, **options)
+        foreground, rotations, skies, copy_of = (
+            torch.from_numpy(arrays[k]) for k in ("foreground", "rotations", "skies", "copy_of")
+        )
+        source = str(arrays["source"])
+        return cls(foreground, rotations, skies, source, False, copy_of, **options)
 
     @classmethod
     def stand_in(cls, *, objects: int = 200, views: int = ROTATIONS, **options) -> Self:
@@ -144,6 +173,7 @@ class PlaneInTheSky(StoredOrbits):
         sky: Path | None = None,
         only: str = "*",
         title: str = "",
+        copies: int = 0,
     ) -> None:
         """Renders aircraft meshes under random rotations, each with a crop of a random photograph.
 
@@ -153,36 +183,53 @@ class PlaneInTheSky(StoredOrbits):
             sky: a folder of photographs of at least 64×64 pixels.
             only: which mesh names to take, as a file name pattern.
             title: what meshes and skies are, for the tables.
+            copies: of every aircraft that trains, stretched and mirrored (`rendering.stretched`).
         """
-        from lga.pictures.rendering import find_meshes, render_all
+        from lga.pictures import rendering
 
         if meshes is None or sky is None:
             raise ValueError("planes need --meshes DIR and --sky DIR")
-        found, wrong = find_meshes(Path(meshes), only)
-        crops, small = sky_crops(Path(sky), len(found))
+        found, wrong = rendering.find_meshes(Path(meshes), only)
         folder = packed_file(data_root).parent
-        foreground, rotations, skies = [], [], []
-        turns = {mesh: seeded_rotations(mesh.name, ROTATIONS) for mesh in found}
-        done = render_all(found, turns.__getitem__, FLIGHT, False, folder / ".parts")
-        for (mesh, pictures, reason), crop in zip(done, crops, strict=True):
-            if pictures is None:
-                wrong.append(reason)
-                continue
-            foreground.append(pictures)
-            rotations.append(turns[mesh])
-            skies.append(crop)
-        if not foreground:
+
+        def rendered(some: list[rendering.MeshFile], seed: int) -> dict[rendering.MeshFile, tuple]:
+            """(foreground, rotations, sky) of those that can be rendered."""
+            crops, small = sky_crops(Path(sky), len(some), seed)
+            turns = {mesh: seeded_rotations(mesh.label, ROTATIONS) for mesh in some}
+            done = rendering.render_all(some, turns.get, FLIGHT, False, folder / ".parts")
+            ready = {}
+            for (mesh, pictures, reason), crop in zip(done, crops, strict=True):
+                if pictures is None:
+                    wrong.append(reason)
+                else:
+                    ready[mesh] = pictures, turns[mesh], crop
+            wrong.extend(line for line in small if line not in wrong)
+            return ready
+
+        ready = rendered(found, seed=0)
+        if not ready:
             raise ValueError(
                 f"none of {len(found)} meshes could be rendered; the first: {wrong[0]}"
             )
+        own = list(ready)
+        if copies:
+            train = split_objects(len(own), test_share=0.2)["train"]
+            some = [own[k] for k in sorted(train.tolist())]
+            ready |= rendered(rendering.copies(some, copies), seed=1)
+        place = {mesh.path: k for k, mesh in enumerate(own)}
+        foreground, rotations, skies = (
+            np.stack(part) for part in zip(*ready.values(), strict=True)
+        )
         named = title or f"meshes of {Path(meshes).name} over photographs of {Path(sky).name}"
-        source = f"{named}: {len(foreground)} aircraft"
+        source = f"{named}: {len(own)} aircraft"
+        if copies:
+            source += f", {len(ready) - len(own)} stretched copies to train on"
         write_npz(
-            packed_file(data_root), foreground=np.stack(foreground), rotations=np.stack(rotations),
-            skies=np.stack(skies), source=np.array(source),
+            packed_file(data_root), foreground=foreground, rotations=rotations, skies=skies,
+            copy_of=np.array([place[mesh.path] for mesh in ready]), source=np.array(source),
         )  # fmt: skip
-        (folder / "skipped.json").write_text(json.dumps(wrong + small, indent=2))
-        for line in wrong + small:
+        (folder / "skipped.json").write_text(json.dumps(wrong, indent=2))
+        for line in wrong:
             print(f"skipped: {line}", flush=True)
         print(f"{source} in {folder}", flush=True)
 
@@ -193,8 +240,9 @@ def packed_file(data_root: Path) -> Path:
 
 def seeded_rotations(name: str, n: int) -> np.ndarray:
     """n uniform rotations (n, 3, 3), float32, that a name decides."""
-    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7])
-    return SO3().sample(n, torch.Generator().manual_seed(seed)).numpy()
+    from lga.pictures.rendering import seed_of
+
+    return SO3().sample(n, torch.Generator().manual_seed(seed_of(name))).numpy()
 
 
 def sky_crops(folder: Path, n: int, seed: int = 0) -> tuple[np.ndarray, list[str]]:

@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from lga.cameras import Camera
 
 SUFFIXES = (".obj", ".off", ".ply", ".glb", ".stl")
 AMBIENT, DIRECT = 0.45, 0.55
+LARGEST_STRETCH = 1.4
 LAMP = np.array([0.4, 0.8, 0.45]) / np.linalg.norm([0.4, 0.8, 0.45])
 
 
@@ -55,6 +56,15 @@ def normalized(vertices: np.ndarray, faces: np.ndarray, colors: np.ndarray) -> M
     if not np.isfinite(size) or size <= 0:
         raise MeshError("has no extent")
     return Mesh((vertices - (low + high) / 2) / size, faces, colors)
+
+
+def stretched(mesh: Mesh, generator: np.random.Generator) -> Mesh:
+    """Another shape of the same kind: the axes scaled at random, log-uniformly, and maybe mirrored.
+
+    The box of the copy has diagonal 1 again.
+    """
+    scale = LARGEST_STRETCH ** generator.uniform(-1, 1, 3) * generator.choice([-1, 1], 3)
+    return normalized(mesh.vertices * scale, mesh.faces, mesh.colors)
 
 
 def load_mesh(path: Path) -> Mesh:
@@ -91,8 +101,13 @@ def face_colors(loaded, path: Path) -> np.ndarray:
         colors = np.asarray(visual.face_colors)
         if colors.shape == (len(loaded.faces), 4):
             return colors[:, :3] / 255
-    seed = int.from_bytes(hashlib.sha256(path.stem.encode()).digest()[:4])
-    return np.tile(seeded_color(np.random.default_rng(seed)), (len(loaded.faces), 1))
+    color = seeded_color(np.random.default_rng(seed_of(path.stem, 4)))
+    return np.tile(color, (len(loaded.faces), 1))
+
+
+def seed_of(name: str, n_bytes: int = 7) -> int:
+    """A seed of so many bytes that a name decides."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:n_bytes])
 
 
 def seeded_color(generator: np.random.Generator) -> np.ndarray:
@@ -173,11 +188,27 @@ def render(
 
 @dataclass(frozen=True)
 class MeshFile:
-    """One object of a folder of meshes: its class, its name and its file."""
+    """One object of a folder of meshes: its class, its name, its file.
+
+    `copy` is 0 for the mesh itself; k for its k-th stretched copy.
+    """
 
     category: str
     name: str
     path: Path
+    copy: int = 0
+
+    @property
+    def label(self) -> str:
+        """The object's name, which decides what is random about it."""
+        return f"{self.name}--{self.copy}" if self.copy else self.name
+
+    def load(self) -> Mesh:
+        """The mesh (see `load_mesh`), stretched if it is a copy."""
+        mesh = load_mesh(self.path)
+        if not self.copy:
+            return mesh
+        return stretched(mesh, np.random.default_rng(seed_of(self.label)))
 
 
 def find_meshes(root: Path, pattern: str = "*") -> tuple[list[MeshFile], list[str]]:
@@ -221,6 +252,11 @@ def find_meshes(root: Path, pattern: str = "*") -> tuple[list[MeshFile], list[st
     return meshes, wrong
 
 
+def copies(meshes: Sequence[MeshFile], n: int) -> list[MeshFile]:
+    """n stretched copies of each of some objects, to train on: one mesh is one shape."""
+    return [replace(mesh, copy=1 + k) for mesh in meshes for k in range(n)]
+
+
 def render_all(
     meshes: Sequence[MeshFile],
     rotations: Callable[[MeshFile], np.ndarray],
@@ -244,15 +280,10 @@ def render_all(
     from tqdm import tqdm
 
     parts.mkdir(parents=True, exist_ok=True)
+    kept = [parts / f"{mesh.category}--{mesh.label}.npy" for mesh in meshes]
     jobs = [
-        (
-            mesh.path,
-            rotations(mesh),
-            camera,
-            lamp_turns,
-            parts / f"{mesh.category}--{mesh.name}.npy",
-        )
-        for mesh in meshes
+        (mesh, rotations(mesh), camera, lamp_turns, file)
+        for mesh, file in zip(meshes, kept, strict=True)
     ]
     # Fork would copy the threads of PyTorch half-way; spawned workers start clean.
     context = multiprocessing.get_context("spawn")
@@ -264,21 +295,20 @@ def render_all(
             unit="object",
             mininterval=0.2 if sys.stderr.isatty() else 10,
         )
-        for mesh, reason in zip(meshes, done, strict=True):
-            kept = parts / f"{mesh.category}--{mesh.name}.npy"
-            yield mesh, None if reason else np.load(kept), reason
+        for mesh, file, reason in zip(meshes, kept, done, strict=True):
+            yield mesh, None if reason else np.load(file), reason
 
 
-def _render_one(job: tuple[Path, np.ndarray, Camera, bool, Path]) -> str:
+def _render_one(job: tuple[MeshFile, np.ndarray, Camera, bool, Path]) -> str:
     """Renders one object to its file; returns why not, or an empty string."""
-    path, rotations, camera, lamp_turns, kept = job
+    mesh, rotations, camera, lamp_turns, kept = job
     try:
         if kept.exists() and np.load(kept, mmap_mode="r").shape[0] == len(rotations):
             return ""
     except ValueError:
         pass  # a damaged part is made again
     try:
-        pictures = render(load_mesh(path), rotations, camera, lamp_turns)
+        pictures = render(mesh.load(), rotations, camera, lamp_turns)
     except MeshError as error:
         return str(error)
     part = kept.with_suffix(".part")

@@ -63,13 +63,13 @@ class PlaneInTheSky(StoredOrbits):
     ) -> None:
         n, r = foreground.shape[:2]
         owner = np.repeat(np.arange(n), r)
-        own = n if copy_of is None else int((copy_of == torch.arange(n)).sum())
+        copy_of = torch.arange(n) if copy_of is None else copy_of
+        own = len(copy_of.unique())
         splits = split_objects(own, test_share=0.2)
-        if own < n:
-            after = torch.equal(copy_of[:own], torch.arange(own))
-            if not after or not torch.isin(copy_of[own:], splits["train"]).all():
-                raise ValueError("copies come last, and only of aircraft that train")
-            splits["train"] = torch.cat([splits["train"], torch.arange(own, n)])
+        in_order = torch.equal(copy_of[:own], torch.arange(own))
+        if not in_order or not torch.isin(copy_of[own:], splits["train"]).all():
+            raise ValueError("copies come last, and only of aircraft that train")
+        splits["train"] = torch.cat([splits["train"], torch.arange(own, n)])
         super().__init__(
             foreground.flatten(0, 1),
             rotations.flatten(0, 1),

@@ -138,7 +138,8 @@ RULES = (
     # A quarter of the published width, which is the paper profile's.
     Rule({"width": 16}, profile="standard", dataset=RENDERED, system=QUARTER),
     Rule(
-        {"train_pairs": 400_000, "batch_size": 32, "learning_rate": 1e-3, "test_pairs": 1_000},
+        {"train_pairs": 8_000, "batch_size": 16, "learning_rate": 1e-3, "test_pairs": 500,
+         "validation_pairs": 100, "validations": 10},
         profile="standard", dataset=VOLUMES,
     ),
     # paper: the published optimiser settings; the number of epochs is not published.
@@ -222,7 +223,7 @@ RULES = (
     Rule({"muon_learning_rate": 0.04}, dataset="rotated_mnist", system="lga_matched"),
     Rule({"batch_size": 16}, dataset=RENDERED, system="lga"),
     Rule({"batch_size": 8}, dataset="brain_mri", system="lga"),
-    Rule({"batch_size": 16}, profile="standard", dataset=VOLUMES, system="lga"),
+    Rule({"batch_size": 8}, profile="standard", dataset=VOLUMES, system="lga"),
     Rule({"optimizer": "adam"}, dataset=VOLUMES, system="lga"),
     Rule({"batch_size": 8, "train_pairs": 400}, profile="quick", dataset=VOLUMES, system="lga"),
     Rule({"train_pairs": 12_800}, profile="quick", dataset=MNISTS, system="lga"),

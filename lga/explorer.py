@@ -73,8 +73,11 @@ class Explorer(widgets.VBox):
         for name, system in self.systems.items():
             if isinstance(system, LatentSystem):
                 before = system.encode(x)
-                panels[f"z of {name}"] = latent_plot(
-                    before.z[0], system.act(g, before).z[0], system
+                moves = system.action.varying(before.z).flatten() > 0.5
+                after = system.act(g, before)
+                share = float(moves.float().mean())
+                panels[f"z of {name}, {share:.0%} moves"] = latent_plot(
+                    before.z[0], after.z[0], moves
                 )
         return panels
 
@@ -141,12 +144,15 @@ def element(group: Group, values: dict[str, float | str]) -> Tensor:
     return group.rotation(torch.tensor([AXES[values["axis"]]]), angle_rad)
 
 
-def latent_plot(before: Tensor, after: Tensor, system: LatentSystem) -> np.ndarray:
+def latent_plot(before: Tensor, after: Tensor, moves: Tensor) -> np.ndarray:
     """Where a latent's moving numbers went, pair by pair: grey before, red after; RGB.
 
-    Invariant numbers would lie on one another and are left out; their share stands below.
+    Invariant numbers would lie on one another and are left out.
+
+    Args:
+        before, after: latents (C, …) of one image.
+        moves: which of the C numbers move.
     """
-    moves = system.action.varying(before[None]).flatten() > 0.5
     pairs = [z.flatten(1).mean(1) if z.ndim > 1 else z for z in (before, after)]
     pairs = [z[moves][: int(moves.sum()) // 2 * 2].view(-1, 2)[:60] for z in pairs]
     canvas = Image.new("RGB", (SIDE_PX, SIDE_PX), "white")
@@ -158,7 +164,6 @@ def latent_plot(before: Tensor, after: Tensor, system: LatentSystem) -> np.ndarr
     for places, color in zip(spots, (QUIET, ACCENT), strict=True):
         for x, y in places:
             draw.ellipse([x - 2.5, y - 2.5, x + 2.5, y + 2.5], fill=color)
-    draw.text((4, SIDE_PX - 14), f"{float(moves.float().mean()):.0%} of z moves", fill=INK)
     return np.asarray(canvas)
 
 

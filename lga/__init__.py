@@ -29,7 +29,6 @@ _MODULES = (
     "records",
     "representations",
     "runs",
-    "swaps",
     "tables",
 )
 _NAMES = {

@@ -244,22 +244,6 @@ def ablate(
 
 
 @app.command()
-def swaps(
-    profile: Profile = "standard",
-    source: SourceOption = Source.auto,
-    data_root: DataRoot = None,
-    results: Results = None,
-) -> None:
-    """What moves of one picture with what stays of another: PSNR of the swap, per trained system.
-
-    Example: `lga swaps --data-root data`
-    """
-    from lga.swaps import table
-
-    print_experiment("swaps", table(profile, data_root, results, source.value), profile, results)
-
-
-@app.command()
 def probes(
     profile: Profile = "standard",
     source: SourceOption = Source.auto,
@@ -270,16 +254,12 @@ def probes(
 
     Example: `lga probes --data-root data`
     """
-    from lga.probes import table
-
-    print_experiment("probes", table(profile, data_root, results, source.value), profile, results)
-
-
-def print_experiment(name: str, frame, profile: str, results: Path | None) -> None:
     from lga.paths import shown
+    from lga.probes import table
     from lga.tables import write_csv
 
-    path = write_csv(frame, name, profile, results)
+    frame = table(profile, data_root, results, source.value)
+    path = write_csv(frame, "probes", profile, results)
     print(f"{frame.to_string(index=False)}\n({shown(path)})")
 
 

@@ -20,6 +20,7 @@ from lga.profiles import Settings
 from lga.systems.base import System
 
 LAW_IMAGES = 500
+SWAPS = 2_000
 BATCH = 100
 PSNR_CEILING_DB = 100.0  # what equal images count, whose ratio is infinite
 DEFAULTS = Settings()
@@ -40,7 +41,8 @@ def evaluate(
     Returns:
         psnr_db, psnr_of_mean_mse_db (the papers do not say which of the two they mean), ssim,
         ssim_range255, lpips (None with lpips_reason), test_pairs, the group-law report, what
-        the system's `diagnose` adds, and mask_fraction where there is a mask.
+        the system's `diagnose` adds, mask_fraction where there is a mask, and swap_psnr_db where
+        there is a truth for what moves of one image with what stays of another.
     """
     system.to(dataset.device).eval()
     reason = lpips_reason(dataset, settings.fetch_weights)
@@ -66,7 +68,22 @@ def evaluate(
     figures |= laws_on_test(system, dataset, settings.test_pairs)
     if hasattr(system, "mask_fraction"):
         figures["mask_fraction"] = system.mask_fraction()
-    return figures
+    swapped = swap_psnr_db(system, dataset, min(SWAPS, settings.test_pairs))
+    return figures | ({} if swapped is None else {"swap_psnr_db": swapped})
+
+
+def swap_psnr_db(system: System, dataset: OrbitDataset, n: int) -> float | None:
+    """Mean PSNR of n test swaps; None where the dataset or the system cannot make them."""
+    images = dataset.swapped("test", n)
+    if images is None:
+        return None
+    scores = []
+    for x1, x2, truth in zip(*(image.split(BATCH) for image in images), strict=True):
+        painted = system.mixed(x1, x2)
+        if painted is None:
+            return None
+        scores.append(psnr_db(painted.clamp(0, 1), truth).clamp(max=PSNR_CEILING_DB))
+    return float(torch.cat(scores).double().mean())
 
 
 def laws_on_test(system: System, dataset: OrbitDataset, n: int = LAW_IMAGES) -> dict[str, float]:

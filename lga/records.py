@@ -22,7 +22,7 @@ RECORD_FIELDS = (
     "dataset", "system", "profile", "seed", "source", "protocol", "overrides",
     "psnr_db", "psnr_of_mean_mse_db", "ssim", "ssim_range255", "lpips", "lpips_net", "lpips_reason",
     "test_pairs",
-    "parameters", "latent_numbers", "preset", "mask_fraction", "perceptual_loss",
+    "parameters", "latent_numbers", "preset", "mask_fraction", "swap_psnr_db", "perceptual_loss",
     "law_identity", "law_inverse", "law_compatibility",
     "law_identity_db", "law_inverse_db", "law_compatibility_db",
     "latent_inverse_error", "latent_deviation",
@@ -33,7 +33,8 @@ RECORD_FIELDS = (
 
 
 NUMBERS = (
-    "psnr_of_mean_mse_db", "ssim", "ssim_range255", "lpips", "mask_fraction", "law_identity",
+    "psnr_of_mean_mse_db", "ssim", "ssim_range255", "lpips", "mask_fraction",
+    "swap_psnr_db", "law_identity",
     "law_inverse", "law_compatibility", "law_identity_db", "law_inverse_db",
     "law_compatibility_db", "latent_inverse_error", "latent_deviation",
     "demonstration_cosine", "psnr_own_element_db", "attended_distance_px", "psnr_other_skip_db",

@@ -263,7 +263,9 @@ def read_csv(name: str, profile: str, results: Path | str | None = None):
 
     path = Path(results or RESULTS) / profile / f"{name}.csv"
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: `lga {name}` or `lga ablate` makes it")
+        raise FileNotFoundError(
+            f"{path} is missing: `lga tables`, `lga probes` or `lga ablate` makes it"
+        )
     try:
         return pandas.read_csv(path)
     except ValueError as error:  # pandas' own errors are ValueErrors
@@ -282,6 +284,21 @@ def laws(profile: str, results: Path | str | None = None):
     Returns:
         A pandas DataFrame with dataset, system, law, seeds, mean, sd and source.
     """
+    return over_seeds(LAWS, profile, results).rename(columns={"figure": "law"})
+
+
+def swaps(profile: str, results: Path | str | None = None):
+    """What moves of one picture with what stays of another: PSNR in dB of the runs' test swaps.
+
+    Returns:
+        A pandas DataFrame with dataset, system, seeds, mean, sd and source; `copy_input` is a copy
+        of what lends what moves.
+    """
+    return over_seeds(("swap_psnr_db",), profile, results).drop(columns="figure")
+
+
+def over_seeds(figures: Iterable[str], profile: str, results: Path | str | None):
+    """Figures of the runs without overrides, mean and deviation, by dataset and system."""
     import pandas
 
     runs: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -291,17 +308,17 @@ def laws(profile: str, results: Path | str | None = None):
     rows = []
     for (dataset, system), records in runs.items():
         sources = "; ".join(sorted({record["source"] for record in records}))
-        for law in LAWS:
-            values = [record[law] for record in records if record.get(law) is not None]
+        for figure in figures:
+            values = [record[figure] for record in records if record.get(figure) is not None]
             if values:
                 mean, sd = mean_and_deviation(values)
-                rows.append((dataset, system, law, len(values), mean, sd, sources))
-    columns = ["dataset", "system", "law", "seeds", "mean", "sd", "source"]
+                rows.append((dataset, system, figure, len(values), mean, sd, sources))
+    columns = ["dataset", "system", "figure", "seeds", "mean", "sd", "source"]
     return pandas.DataFrame(rows, columns=columns)
 
 
 def write_tables(profile: str, results: Path | str | None = None) -> list[Path]:
-    """Writes the tables of a profile as CSV, Markdown and LaTeX, and `laws.csv`.
+    """Writes the tables of a profile as CSV, Markdown and LaTeX, `laws.csv` and `swaps.csv`.
 
     Returns:
         The Markdown files.
@@ -317,6 +334,7 @@ def write_tables(profile: str, results: Path | str | None = None) -> list[Path]:
         write_whole(path, table_markdown(name, profile, results).encode())
         written.append(path)
     write_csv(laws(profile, results), "laws", profile, results)
+    write_csv(swaps(profile, results), "swaps", profile, results)
     return written
 
 

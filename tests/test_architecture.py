@@ -31,7 +31,6 @@ MAY_IMPORT = {
     "explorer": {"datasets", "groups", "runs", "systems"},
     "ablations": {"lookup", "metrics", "paths", "records", "runs", "tables"},
     "charts": {"figures", "paths", "records", "tables"},
-    "swaps": {"datasets", "evaluation", "metrics", "runs", "systems", "tables"},
     "probes": {"datasets", "runs", "systems", "tables"},
     "catalogue": {"datasets", "lookup", "metrics", "paths", "profiles", "records", "runs",
                   "systems", "tables"},

@@ -8,9 +8,10 @@ import torch
 from conftest import publish, record
 
 import lga
-from lga import probes, swaps
+from lga import probes
+from lga.evaluation import PSNR_CEILING_DB, swap_psnr_db
 from lga.networks import Encoding
-from lga.systems import LatentSystem
+from lga.systems import SYSTEMS, LatentSystem
 
 SMALL_PLANES = {"objects": 6, "views": 5}
 
@@ -51,7 +52,22 @@ def test_a_swap_with_itself_changes_nothing_and_moves_what_moves(name):
     varying = system.action.varying(one.z).expand_as(one.z[0]) > 0.5
     torch.testing.assert_close(mixed[:, varying], one.z[:, varying])
     painted = system.decode(Encoding(one.z)).clamp(0, 1)
-    torch.testing.assert_close(swaps.swap(system, x1, x1), painted)
+    torch.testing.assert_close(system.mixed(x1, x1).clamp(0, 1), painted)
+
+
+def test_the_swap_of_the_truth_is_perfect_and_a_copy_is_not():
+    dataset = lga.load_dataset("blocked_mnist", "stand-in")
+    truth = dataset.swapped("test", 20)[2]
+
+    class Knowing(SYSTEMS["copy_input"]):
+        def mixed(self, x1, x2):
+            return truth[: len(x1)]
+
+    assert swap_psnr_db(Knowing(dataset.group), dataset, 20) == PSNR_CEILING_DB
+    assert 8 < swap_psnr_db(SYSTEMS["copy_input"](dataset.group), dataset, 20) < 14
+    assert swap_psnr_db(SYSTEMS["act_on_image"](dataset.group), dataset, 20) is None
+    turned = lga.load_dataset("rotated_mnist", "stand-in")
+    assert swap_psnr_db(SYSTEMS["copy_input"](turned.group), turned, 20) is None
 
 
 def test_a_swap_on_planes_takes_the_other_sky():
@@ -137,11 +153,11 @@ def test_tables_have_a_row_per_trained_system(tmp_path, monkeypatch):
         lga.records.add_to_record(path.parent, {"overrides": ""})
     assert lga.runs.trained_seeds("blocked_mnist", "quick", tmp_path) == {"jin2024": [0, 1]}
 
-    frame = swaps.table("quick", None, tmp_path, "stand-in", n=20).set_index("system")
-    assert list(frame.index) == ["copy of x1", "copy of x2", "jin2024"]
-    assert frame.loc["jin2024", "seeds"] == 2 and frame.loc["jin2024", "sd"] >= 0
-    path = lga.tables.write_csv(frame.reset_index(), "swaps", "quick", tmp_path)
-    assert path == tmp_path / "quick" / "swaps.csv" and "stand-in" in path.read_text()
+    lga.tables.write_tables("quick", tmp_path)
+    (row,) = lga.tables.read_csv("swaps", "quick", tmp_path).to_dict("records")
+    assert row["system"] == "jin2024" and row["seeds"] == 2 and row["sd"] >= 0
+    records = lga.records.read_records("quick", tmp_path)
+    assert row["mean"] == pytest.approx(sum(r["swap_psnr_db"] for r in records) / 2, rel=1e-5)
 
     frame = probes.table("quick", None, tmp_path, "stand-in", draws=2)
     assert set(frame["system"]) == {"pixels", "jin2024", "jin2024, untrained"}
@@ -151,8 +167,8 @@ def test_tables_have_a_row_per_trained_system(tmp_path, monkeypatch):
     assert set(frame.columns) >= {"dataset", "system", "seeds", "mean", "sd", "source"}
     lga.tables.write_csv(frame, "probes", "quick", tmp_path)
     assert len(lga.tables.read_csv("probes", "quick", tmp_path)) == len(frame)
-    with pytest.raises(FileNotFoundError, match="`lga laws`"):
-        lga.tables.read_csv("laws", "quick", tmp_path)
+    with pytest.raises(FileNotFoundError, match="`lga tables`, `lga probes` or `lga ablate`"):
+        lga.tables.read_csv("ablation_mask", "quick", tmp_path)
     (tmp_path / "quick" / "laws.csv").write_text("")
     with pytest.raises(ValueError, match=r"laws\.csv is damaged"):
         lga.tables.read_csv("laws", "quick", tmp_path)

@@ -63,6 +63,10 @@ class System(nn.Module, ABC):
         """x̂2 from all that the system may know of a pair: x1 and its `element`."""
         return self.transform(pairs.x1, self.element(pairs))
 
+    def mixed(self, x1: Tensor, x2: Tensor) -> Tensor | None:
+        """What moves of x1 with what stays of x2, (N, C, …); None where nothing is told apart."""
+        return None
+
     def diagnose(self, pairs: Pairs) -> dict[str, Tensor]:
         """Further figures of pairs for the record, each (n,), where a system has any."""
         return {}
@@ -100,6 +104,10 @@ class LatentSystem(System):
 
     def transform(self, x: Tensor, g: Tensor) -> Tensor:
         return self.decode(self.act(g, self.encode(x)))
+
+    def mixed(self, x1: Tensor, x2: Tensor) -> Tensor:
+        """D([z_v(x1); z_i(x2)]) of images (N, C, …) (`jin2024`, figure 7)."""
+        return self.decode(self.swap(self.encode(x1), self.encode(x2)))
 
     def both_ways(self, pairs: Pairs) -> tuple[Tensor, Encoding, Encoding]:
         """Images [x2; x1], latents [z1; z2] and those, [g·z1; g⁻¹·z2], that should paint them."""

@@ -23,6 +23,9 @@ class CopyInput(System):
     def transform(self, x: Tensor, g: Tensor) -> Tensor:
         return x
 
+    def mixed(self, x1: Tensor, x2: Tensor) -> Tensor:
+        return x1
+
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         return {"pixel": pixel_loss(pairs.x2, pairs.x1)}
 

@@ -222,6 +222,10 @@ RULES = (
     Rule({"batch_size": 32}, dataset=MNISTS, system=("lga_matched", "lga_generic")),
     Rule({"muon_learning_rate": 0.04}, dataset="rotated_mnist", system="lga_matched"),
     Rule({"batch_size": 16}, dataset=RENDERED, system="lga"),
+    Rule(
+        {"train_pairs": 144_000},
+        profile="standard", dataset="plane_in_the_sky", system="lga",
+    ),
     Rule({"batch_size": 8}, dataset="brain_mri", system="lga"),
     Rule({"batch_size": 8}, profile="standard", dataset=VOLUMES, system="lga"),
     Rule({"optimizer": "adam"}, dataset=VOLUMES, system="lga"),

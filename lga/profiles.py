@@ -104,18 +104,18 @@ RULES = (
         profile="quick",
     ),
     Rule(
-        {"train_pairs": 4_800, "batch_size": 8, "validation_pairs": 64, "test_pairs": 100,
+        {"train_pairs": 3_200, "batch_size": 8, "validation_pairs": 64, "test_pairs": 100,
          "subjects": 240},
         profile="quick", dataset="brain_mri",
     ),
     Rule(
-        {"train_pairs": 3_200, "batch_size": 8, "validation_pairs": 64, "test_pairs": 100,
+        {"train_pairs": 2_400, "batch_size": 8, "validation_pairs": 64, "test_pairs": 100,
          "objects": 120, "width": 16},
         profile="quick", dataset=RENDERED,
     ),
     Rule({"views": 24}, profile="quick", dataset="plane_in_the_sky"),
     Rule(
-        {"train_pairs": 2_400, "batch_size": 8, "validation_pairs": 32, "test_pairs": 50,
+        {"train_pairs": 1_600, "batch_size": 8, "validation_pairs": 32, "test_pairs": 50,
          "validations": 5, "bodies": 600, "subjects": 60},
         profile="quick", dataset=VOLUMES,
     ),
@@ -224,7 +224,7 @@ RULES = (
     Rule({"batch_size": 16}, dataset=RENDERED, system="lga"),
     Rule(
         {"train_pairs": 144_000},
-        profile="standard", dataset="plane_in_the_sky", system="lga",
+        profile="standard", dataset=RENDERED, system="lga",
     ),
     Rule({"batch_size": 8}, dataset="brain_mri", system="lga"),
     Rule({"batch_size": 8}, profile="standard", dataset=VOLUMES, system="lga"),
@@ -232,7 +232,6 @@ RULES = (
     Rule({"batch_size": 8, "train_pairs": 400}, profile="quick", dataset=VOLUMES, system="lga"),
     Rule({"train_pairs": 12_800}, profile="quick", dataset=MNISTS, system="lga"),
     Rule({"train_pairs": 1_000}, profile="quick", dataset="brain_mri", system="lga"),
-    Rule({"width": 64, "train_pairs": 2_400}, profile="quick", dataset=RENDERED, system="lga"),
     Rule({"still": False}, dataset="rotated_mnist", system="lga"),
     Rule({"still": 4}, dataset="blocked_mnist", system="lga_matched"),
     # jin2024, section 6.1: the latent-inverse term is used on rotated MNIST only.

@@ -109,6 +109,8 @@ class ForegroundAutoencoder(Autoencoder):
         image_shape: (C, H, W), H and W divisible by 16.
         latent: how many numbers z has.
         widths: of maps at a quarter, an eighth and a sixteenth of the resolution.
+        neck: channels of the coarsest maps where z is read from them and painted into them; what
+            those linear maps hold is most of such a network's weights otherwise.
         code: length of what modulates the decoder's blocks.
     """
 
@@ -117,8 +119,9 @@ class ForegroundAutoencoder(Autoencoder):
         image_shape: tuple[int, int, int],
         latent: int,
         *,
-        widths: tuple[int, int, int] = (64, 128, 256),
-        code: int = 128,
+        widths: tuple[int, int, int] = (48, 96, 96),
+        neck: int = 24,
+        code: int = 96,
     ) -> None:
         super().__init__()
         self.channels, height, wide = image_shape
@@ -127,10 +130,13 @@ class ForegroundAutoencoder(Autoencoder):
         self.grid = (height // 16, wide // 16)
         self.latent_shape = (latent,)
         fine, middle, coarse = widths
-        places = coarse * self.grid[0] * self.grid[1]
+        places = neck * self.grid[0] * self.grid[1]
         self.pyramid = Pyramid(self.channels, widths, (1, 2, 2))
         self.to_latent = nn.Sequential(
-            nn.GroupNorm(1, coarse), nn.Flatten(), nn.Linear(places, latent)
+            nn.GroupNorm(1, coarse),
+            nn.Conv2d(coarse, neck, 1),
+            nn.Flatten(),
+            nn.Linear(places, latent),
         )
         self.up_middle, self.at_middle = doubled(coarse, middle), ModulatedBlock(middle)
         self.up_fine = doubled(middle, fine)
@@ -139,7 +145,10 @@ class ForegroundAutoencoder(Autoencoder):
         self.code = nn.Sequential(
             nn.Linear(latent, 2 * code), nn.SiLU(), nn.Linear(2 * code, code), nn.SiLU()
         )
-        self.from_latent = nn.Linear(latent, places)
+        self.from_latent = nn.Sequential(
+            nn.Linear(latent, places), nn.Unflatten(1, (neck, *self.grid)),
+            nn.Conv2d(neck, coarse, 1),
+        )  # fmt: skip
         self.paint_coarse = ModulatedBlocks(1, coarse, code)
         self.paint_up_middle = doubled(coarse, middle)
         self.paint_middle = ModulatedBlocks(1, middle, code)
@@ -168,7 +177,7 @@ class ForegroundAutoencoder(Autoencoder):
     def layers(self, encoding: Encoding) -> Layers:
         """What a latent and its skip paint, in its parts."""
         code = self.code(encoding.z)
-        h = self.from_latent(encoding.z).unflatten(1, (-1, *self.grid))
+        h = self.from_latent(encoding.z)
         h = self.paint_coarse(h.contiguous(memory_format=torch.channels_last), code)
         h = self.paint_middle(self.paint_up_middle(h), code)
         h = self.paint_fine(self.paint_up_fine(h), code)

@@ -130,7 +130,7 @@ RULES = (
         profile="standard", dataset="brain_mri",
     ),
     Rule(
-        {"train_pairs": 48_000, "batch_size": 16, "learning_rate": 1e-3, "test_pairs": 2_000,
+        {"train_pairs": 16_000, "batch_size": 16, "learning_rate": 1e-3, "test_pairs": 2_000,
          "validation_pairs": 500, "validations": 20, "perceptual_weight": 5e-4,
          "permuted_channels": True},
         profile="standard", dataset=RENDERED,
@@ -222,10 +222,7 @@ RULES = (
     Rule({"batch_size": 32}, dataset=MNISTS, system=("lga_matched", "lga_generic")),
     Rule({"muon_learning_rate": 0.04}, dataset="rotated_mnist", system="lga_matched"),
     Rule({"batch_size": 16}, dataset=RENDERED, system="lga"),
-    Rule(
-        {"train_pairs": 144_000},
-        profile="standard", dataset=RENDERED, system="lga",
-    ),
+    Rule({"train_pairs": 144_000}, profile="standard", dataset=RENDERED, system="lga"),
     Rule({"batch_size": 8}, dataset="brain_mri", system="lga"),
     Rule({"batch_size": 8}, profile="standard", dataset=VOLUMES, system="lga"),
     Rule({"optimizer": "adam"}, dataset=VOLUMES, system="lga"),

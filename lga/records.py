@@ -133,16 +133,11 @@ class RunFolder:
             history: the rows of `history.csv`.
             figures: matplotlib figures by file name.
         """
-        from safetensors.torch import save
-
         self._write_history(history)
-        contiguous = {name: value.cpu().contiguous() for name, value in weights.items()}
-        packed = save(contiguous)
-        write_whole(self.partial / "model.safetensors", packed)
+        fingerprint = write_weights(self.partial, weights)
         for name, figure in figures.items():
             figure.savefig(self.partial / name, dpi=100)
-        fingerprint = {"weights_sha256": hashlib.sha256(packed).hexdigest()}
-        write_record(self.partial / "metrics.json", {**record, **fingerprint})
+        write_record(self.partial / "metrics.json", {**record, "weights_sha256": fingerprint})
         (self.partial / "checkpoint.safetensors").unlink(missing_ok=True)
         old = self.path.with_name(f".{self.path.name}.old")
         shutil.rmtree(old, ignore_errors=True)
@@ -173,6 +168,15 @@ def write_whole(path: Path, data: bytes) -> None:
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(data)
     os.replace(part, path)
+
+
+def write_weights(folder: Path, weights: Mapping[str, Tensor]) -> str:
+    """Writes a run's `model.safetensors`, whole; returns its SHA-256 for the record."""
+    from safetensors.torch import save
+
+    packed = save({name: value.cpu().contiguous() for name, value in weights.items()})
+    write_whole(folder / "model.safetensors", packed)
+    return hashlib.sha256(packed).hexdigest()
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

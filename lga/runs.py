@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from lga import figures
 from lga.datasets import (
@@ -34,9 +35,18 @@ from lga.evaluation import evaluate
 from lga.lookup import check_name
 from lga.paths import RESULTS, shown
 from lga.profiles import PROFILES, SETTING_NAMES, Settings, profile_values
-from lga.records import RunFolder, add_to_record, read_record, read_run, run_folder
+from lga.records import (
+    RunFolder,
+    add_to_record,
+    read_record,
+    read_run,
+    run_folder,
+    write_weights,
+)
 from lga.systems import SYSTEMS, LatentSystem, System, build_system, check_serves
 from lga.training import History, fit, precision_for
+
+HARDLY_DB = 0.01  # by so much the test PSNR may change when weights are kept in half precision
 
 
 @dataclass(frozen=True)
@@ -227,6 +237,45 @@ def evaluate_run(folder: Path, data_root: str | Path | None = None) -> list[str]
     Raises:
         FileNotFoundError, ValueError: when it is no finished run, or its data differ.
     """
+    _, measured, record = measured_again(folder, data_root)
+    missing = {k: v for k, v in measured.items() if record.get(k) is None and v is not None}
+    if "lpips" in missing:
+        missing["lpips_reason"] = None
+    add_to_record(folder, missing)
+    return sorted(missing)
+
+
+def halve_weights(folder: Path, data_root: str | Path | None = None) -> float:
+    """Keeps a finished run's weights in half precision, if its test PSNR hardly changes.
+
+    Args:
+        folder: the run's folder.
+        data_root: where its data are, when they are real.
+
+    Returns:
+        By how much the test PSNR changes, in dB.
+
+    Raises:
+        FileNotFoundError: when it is no finished run.
+        ValueError: when its data differ, or PSNR changes by `HARDLY_DB`: nothing is written.
+    """
+    weights, measured, record = measured_again(folder, data_root, halved)
+    change = measured["psnr_db"] - record["psnr_db"]
+    if abs(change) >= HARDLY_DB:
+        raise ValueError(f"half precision would change {folder} by {change:+.4f} dB; nothing done")
+    add_to_record(folder, {"weights_sha256": write_weights(folder, weights)})
+    return change
+
+
+def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Floating-point weights in half precision, the others as they are."""
+    return {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+
+
+def measured_again(
+    folder: Path, data_root: str | Path | None, change: Callable[[dict], dict] = dict
+) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, Any]]:
+    """The (changed) weights of a finished run, its test figures with them, and its record."""
     config, record, weights = read_run(folder)
     if config["dataset"] in DATASETS:
         source = "stand-in" if "stand-in" in record["source"] else "real"
@@ -237,14 +286,10 @@ def evaluate_run(folder: Path, data_root: str | Path | None = None) -> list[str]
         dataset = own_pictures(folder, config).load()
     if dataset.source != record["source"]:
         raise ValueError(f"the run was made on {record['source']}, these data are {dataset.source}")
+    weights = change(weights)
     system = rebuilt(folder, config, weights, dataset)
     known = {k: v for k, v in config["settings"].items() if k in SETTING_NAMES}
-    measured = evaluate(system, dataset, Settings(**known))
-    missing = {k: v for k, v in measured.items() if record.get(k) is None and v is not None}
-    if "lpips" in missing:
-        missing["lpips_reason"] = None
-    add_to_record(folder, missing)
-    return sorted(missing)
+    return weights, evaluate(system, dataset, Settings(**known)), record
 
 
 def load(

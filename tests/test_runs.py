@@ -137,3 +137,21 @@ def test_pytorch_hub_gives_the_same():
     system = torch.hub.load(str(ROOT), "lga", name, source="local")
     expected = lga.load(name).state_dict()
     assert all(torch.equal(value, expected[key]) for key, value in system.state_dict().items())
+
+
+def test_weights_are_kept_in_half_precision_only_where_the_figures_stay(tmp_path, monkeypatch):
+    run = lga.configure("rotated_mnist", "jin2024", results_dir=tmp_path,
+                        overrides="train_pairs=64 validations=1 test_pairs=20")  # fmt: skip
+    lga.execute(run)
+    folder = run.folder.path
+    path = folder / "model.safetensors"
+    whole, record = path.read_bytes(), (folder / "metrics.json").read_text()
+    monkeypatch.setattr(lga.runs, "HARDLY_DB", 0.0)
+    with pytest.raises(ValueError, match=r"half precision would change .* nothing done"):
+        lga.runs.halve_weights(folder)
+    assert path.read_bytes() == whole and (folder / "metrics.json").read_text() == record
+    monkeypatch.undo()
+    assert abs(lga.runs.halve_weights(folder)) < 0.01
+    assert len(path.read_bytes()) < 0.55 * len(whole)
+    system = lga.load(folder)  # compares the fingerprint
+    assert {p.dtype for p in system.parameters()} == {torch.float32}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lga.cameras import Camera
 from lga.groups import SO2, SO3, Affine, Cyclic, Group
-from lga.latents import FixedSplit, LatentAction, LearnedMask
+from lga.latents import FixedSplit, LatentAction
 from lga.lookup import check_name
 from lga.losses import PIXEL_LOSSES
 from lga.networks import (
@@ -34,7 +34,6 @@ from lga.systems.base import LatentSystem, network_kind
 
 Form = Literal["log", "mse"]
 NETWORKS = ("auto", "plane", "object", "pixels", "volume")
-SPLITTINGS = ("fixed", "learned")
 
 
 class LGA(LatentSystem):
@@ -184,9 +183,7 @@ class LGAMatched(LGA):
 class LGAGeneric(LGA):
     """`jin2024`'s own networks, with irreducible representations and the better optimiser.
 
-    Nothing in it is tailored to how the group acts on pictures. With a learned split not even the
-    share that stays is given: each irreducible part of the latent chooses, straight-through,
-    between its own representation and the trivial one.
+    Nothing in it is tailored to how the group acts on pictures.
 
     Args:
         image_shape: (C, H, W).
@@ -196,10 +193,6 @@ class LGAGeneric(LGA):
             sixth of them alone and shares the rest among the orders.
         width: first width of the rendered network.
         loss_form: "log" optimises PSNR, "mse" is `jin2024`'s.
-        split: "fixed" by the multiplicities, or "learned".
-        stillness_weight: of |M|, the share that moves, in the loss of a learned split.
-        agreement_weight: of what the parts of two latents on one orbit disagree by, those that stay
-            as they are and those that move when moved.
     """
 
     def __init__(
@@ -211,11 +204,7 @@ class LGAGeneric(LGA):
         multiplicities: str = "auto",
         width: int = 64,
         loss_form: Form = "log",
-        split: Literal["fixed", "learned"] = "fixed",
-        stillness_weight: float = 0.0,
-        agreement_weight: float = 0.0,
     ) -> None:
-        check_name("split", split, SPLITTINGS)
         kind = network_kind(network, image_shape)
         pairs = {
             "mnist": lambda: MNISTAutoencoder(image_shape),
@@ -234,23 +223,6 @@ class LGAGeneric(LGA):
                 f"the network has {channels}"
             )
         self.assemble(pair, Irreps(group, copies), group, loss_form)
-        if split == "learned":
-            self.action.split = LearnedMask(len(self.action.sizes))
-        self.stillness_weight, self.agreement_weight = stillness_weight, agreement_weight
-
-    def loss(self, pairs: Pairs) -> dict[str, Tensor]:
-        """That of `LGA`, with what presses on the split."""
-        target, encoding, moved = self.both_ways(pairs)
-        terms = {"pixel": 2 * PIXEL_LOSSES[self.loss_form](target, self.decode(moved))}
-        if self.stillness_weight:
-            terms["stillness"] = self.stillness_weight * self.action.split().mean()
-        if self.agreement_weight:
-            z1, z2 = encoding.z.chunk(2)
-            there = torch.cat([z2, z1])
-            scale = encoding.z.square().mean().detach()
-            disagreement = (moved.z - there).square().mean() / scale
-            terms["agreement"] = self.agreement_weight * disagreement
-        return terms
 
     @classmethod
     def refusal(cls, dataset) -> str | None:

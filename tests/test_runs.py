@@ -1,5 +1,7 @@
 """One run from parameters to record: settings resolved in one place, every profile ready."""
 
+import subprocess
+
 import pytest
 import torch
 from conftest import ROOT, SMALL, WITHOUT_WEIGHTS
@@ -130,6 +132,15 @@ def test_committed_weights_load_and_paint():
         x = torch.rand(2, *lga.DATASETS[dataset].image_shape)
         system = lga.load(name)
         assert system.transform(x, system.group.sample(2)).shape == x.shape
+
+
+def test_committed_weights_are_small_and_of_seed_0():
+    listed = subprocess.run(["git", "ls-files", "results/*.safetensors"], cwd=ROOT, text=True,
+                            capture_output=True, check=True)  # fmt: skip
+    paths = [ROOT / name for name in listed.stdout.split()]
+    assert {path.parent.name for path in paths} == {"seed-0"}
+    sizes = [path.stat().st_size for path in paths]
+    assert max(sizes) <= 3 * 2**20 and sum(sizes) <= 60 * 2**20
 
 
 def test_pytorch_hub_gives_the_same():

@@ -3,6 +3,7 @@
 results/<profile>/charts/<name>.png, .pdf
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from lga.records import read_records
 from lga.tables import CONTROLS, PUBLISHED, curves, laws, read_csv
 
 PALETTE = "colorblind"
+PANELS_A_ROW = 4
 QUIET_GREY = (0.62, 0.62, 0.62)
 ORDER = ("lga", "lga_matched", "lga_generic", "jin2024", "swarnali2025", "winter2022", "hwang2023",
          "dupont2020", "sajjadi2022", *CONTROLS)  # fmt: skip
@@ -37,8 +39,12 @@ def psnr(profile: str, results: Path | str | None = None) -> Chart:
     frame = pandas.DataFrame(records, columns=["dataset", "system", "seed", "psnr_db"])
     colors = system_colors()
     datasets = [name for name in PUBLISHED if name in set(frame["dataset"])]
-    figure = Chart(figsize=(3.6 * max(1, len(datasets)), 3.6), layout="constrained")
-    panels = figure.subplots(1, max(1, len(datasets)), squeeze=False)[0]
+    columns = min(PANELS_A_ROW, max(1, len(datasets)))
+    rows = max(1, math.ceil(len(datasets) / columns))
+    figure = Chart(figsize=(3.3 * columns, 2.8 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in panels[len(datasets) :]:
+        axis.axis("off")
     for axis, dataset in zip(panels, datasets, strict=False):
         own = frame[frame["dataset"] == dataset]
         systems = [name for name in ORDER if name in set(own["system"])]

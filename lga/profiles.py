@@ -235,8 +235,6 @@ RULES = (
     Rule({"latent_inverse_weight": 1e-4}, dataset="rotated_mnist", system="jin2024"),
     # A volume says more than a digit: 32 vectors of R³.
     Rule({"latent_dim": 96}, dataset=VOLUMES, system="jin2024"),
-    # At 1e-3 it paints black for good: most of a head's cube is.
-    Rule({"learning_rate": 3e-4}, profile="standard", dataset=VOLUMES, system="jin2024"),
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from lga.datasets import OrbitDataset, load_dataset
 from lga.groups import SO2, SO3, Affine, Cyclic, Group
 from lga.runs import load, loadable
 from lga.systems import LatentSystem, System
+from lga.training import computes_in_bf16
 
 SIDE_PX = 168
 CAPTION_PX = 20
@@ -68,18 +69,20 @@ class Explorer(widgets.VBox):
         panels: dict[str, Tensor | np.ndarray] = {"x": x[0]}
         if truth is not None:
             panels["g x, the truth"] = truth[0]
-        for name, system in self.systems.items():
-            panels[name] = system.transform(x, g)[0].clamp(0, 1)
-        for name, system in self.systems.items():
-            if isinstance(system, LatentSystem):
+        latents: dict[str, np.ndarray] = {}
+        # A slider is not to wait: convolutions in space are many times faster in bf16.
+        with torch.autocast("cpu", torch.bfloat16, enabled=x.ndim == 5 and computes_in_bf16()):
+            for name, system in self.systems.items():
+                if not isinstance(system, LatentSystem):
+                    panels[name] = system.transform(x, g)[0].float().clamp(0, 1)
+                    continue
                 before = system.encode(x)
-                moves = system.action.varying(before.z).flatten() > 0.5
                 after = system.act(g, before)
-                share = float(moves.float().mean())
-                panels[f"z of {name}, {share:.0%} moves"] = latent_plot(
-                    before.z[0], after.z[0], moves
-                )
-        return panels
+                panels[name] = system.decode(after)[0].float().clamp(0, 1)
+                moves = system.action.varying(before.z).flatten() > 0.5
+                plot = latent_plot(before.z[0].float(), after.z[0].float(), moves)
+                latents[f"z of {name}, {float(moves.float().mean()):.0%} moves"] = plot
+        return panels | latents
 
 
 def explore(

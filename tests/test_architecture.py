@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "evaluation": {"datasets", "laws", "metrics", "pairs", "profiles", "systems"},
     "runs": {"datasets", "evaluation", "figures", "lookup", "paths", "profiles", "records",
              "systems", "training"},
-    "explorer": {"datasets", "groups", "runs", "systems"},
+    "explorer": {"datasets", "groups", "runs", "systems", "training"},
     "ablations": {"lookup", "metrics", "paths", "records", "runs", "tables"},
     "charts": {"figures", "paths", "records", "tables"},
     "probes": {"datasets", "runs", "systems", "tables"},

@@ -69,7 +69,9 @@ def evaluate(
     if hasattr(system, "mask_fraction"):
         figures["mask_fraction"] = system.mask_fraction()
     swapped = swap_psnr_db(system, dataset, min(SWAPS, settings.test_pairs))
-    return figures | ({} if swapped is None else {"swap_psnr_db": swapped})
+    if swapped is not None:
+        figures["swap_psnr_db"] = swapped
+    return figures
 
 
 def swap_psnr_db(system: System, dataset: OrbitDataset, n: int) -> float | None:

@@ -237,7 +237,8 @@ def evaluate_run(folder: Path, data_root: str | Path | None = None) -> list[str]
     Raises:
         FileNotFoundError, ValueError: when it is no finished run, or its data differ.
     """
-    _, measured, record = measured_again(folder, data_root)
+    config, record, weights = read_run(folder)
+    measured = measured_again(folder, config, record, weights, data_root)
     missing = {k: v for k, v in measured.items() if record.get(k) is None and v is not None}
     if "lpips" in missing:
         missing["lpips_reason"] = None
@@ -259,7 +260,9 @@ def halve_weights(folder: Path, data_root: str | Path | None = None) -> float:
         FileNotFoundError: when it is no finished run.
         ValueError: when its data differ, or PSNR changes by `HARDLY_DB`: nothing is written.
     """
-    weights, measured, record = measured_again(folder, data_root, halved)
+    config, record, weights = read_run(folder)
+    weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+    measured = measured_again(folder, config, record, weights, data_root)
     change = measured["psnr_db"] - record["psnr_db"]
     if abs(change) >= HARDLY_DB:
         raise ValueError(f"half precision would change {folder} by {change:+.4f} dB; nothing done")
@@ -267,16 +270,18 @@ def halve_weights(folder: Path, data_root: str | Path | None = None) -> float:
     return change
 
 
-def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Floating-point weights in half precision, the others as they are."""
-    return {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
-
-
 def measured_again(
-    folder: Path, data_root: str | Path | None, change: Callable[[dict], dict] = dict
-) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, Any]]:
-    """The (changed) weights of a finished run, its test figures with them, and its record."""
-    config, record, weights = read_run(folder)
+    folder: Path,
+    config: Mapping[str, Any],
+    record: Mapping[str, Any],
+    weights: dict[str, Tensor],
+    data_root: str | Path | None,
+) -> dict[str, Any]:
+    """The test figures of a finished run with weights that may have been changed.
+
+    Raises:
+        ValueError: when its data differ, or the weights do not fit.
+    """
     if config["dataset"] in DATASETS:
         source = "stand-in" if "stand-in" in record["source"] else "real"
         dataset = load_dataset(
@@ -286,10 +291,9 @@ def measured_again(
         dataset = own_pictures(folder, config).load()
     if dataset.source != record["source"]:
         raise ValueError(f"the run was made on {record['source']}, these data are {dataset.source}")
-    weights = change(weights)
     system = rebuilt(folder, config, weights, dataset)
     known = {k: v for k, v in config["settings"].items() if k in SETTING_NAMES}
-    return weights, evaluate(system, dataset, Settings(**known)), record
+    return evaluate(system, dataset, Settings(**known))
 
 
 def load(

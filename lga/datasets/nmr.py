@@ -219,15 +219,10 @@ def pack_meshes(data_root: Path, meshes: Path, only: str, title: str, copies: in
     folder = packed_folder(data_root)
 
     def rendered(some: list[rendering.MeshFile]) -> dict[rendering.MeshFile, np.ndarray]:
-        """The views of those that can be rendered."""
-        parts = folder / ".parts"
-        done = rendering.render_all(some, lambda _: turntable(), TURNTABLE, True, parts)
-        ready = {}
-        for mesh, pictures, reason in done:
-            if pictures is None:
-                wrong.append(reason)
-            else:
-                ready[mesh] = pictures
+        ready, unfit = rendering.render_all(
+            some, lambda _: turntable(), TURNTABLE, True, folder / ".parts"
+        )
+        wrong.extend(unfit)
         return ready
 
     views = rendered(found)

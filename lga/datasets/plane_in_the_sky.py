@@ -196,15 +196,12 @@ class PlaneInTheSky(StoredOrbits):
             """(foreground, rotations, sky) of those that can be rendered."""
             crops, small = sky_crops(Path(sky), len(some), seed)
             turns = {mesh: seeded_rotations(mesh.label, ROTATIONS) for mesh in some}
-            done = rendering.render_all(some, turns.get, FLIGHT, False, folder / ".parts")
-            ready = {}
-            for (mesh, pictures, reason), crop in zip(done, crops, strict=True):
-                if pictures is None:
-                    wrong.append(reason)
-                else:
-                    ready[mesh] = pictures, turns[mesh], crop
-            wrong.extend(line for line in small if line not in wrong)
-            return ready
+            pictures, unfit = rendering.render_all(
+                some, turns.get, FLIGHT, False, folder / ".parts"
+            )
+            wrong.extend(line for line in unfit + small if line not in wrong)
+            sky_of = dict(zip(some, crops, strict=True))
+            return {mesh: (seen, turns[mesh], sky_of[mesh]) for mesh, seen in pictures.items()}
 
         ready = rendered(found, seed=0)
         if not ready:

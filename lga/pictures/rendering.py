@@ -12,7 +12,7 @@ import hashlib
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -264,7 +264,7 @@ def render_all(
     lamp_turns: bool,
     parts: Path,
     processes: int | None = None,
-) -> Iterator[tuple[MeshFile, np.ndarray | None, str]]:
+) -> tuple[dict[MeshFile, np.ndarray], list[str]]:
     """Renders many meshes in many processes; what an earlier call finished is not done again.
 
     Args:
@@ -274,8 +274,9 @@ def render_all(
         parts: folder that keeps one finished file per object.
         processes: how many; all cores by default.
 
-    Yields:
-        Every object in order, with its pictures (n, 4, side, side), or None and the reason.
+    Returns:
+        The pictures (n, 4, side, side) of those that can be rendered, in order, and a line for each
+        that cannot.
     """
     from tqdm import tqdm
 
@@ -295,8 +296,13 @@ def render_all(
             unit="object",
             mininterval=0.2 if sys.stderr.isatty() else 10,
         )
-        for mesh, file, reason in zip(meshes, kept, done, strict=True):
-            yield mesh, None if reason else np.load(file), reason
+        reasons = list(done)
+    ready = {
+        mesh: np.load(file)
+        for mesh, file, reason in zip(meshes, kept, reasons, strict=True)
+        if not reason
+    }
+    return ready, [reason for reason in reasons if reason]
 
 
 def _render_one(job: tuple[MeshFile, np.ndarray, Camera, bool, Path]) -> str:

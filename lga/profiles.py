@@ -119,7 +119,7 @@ RULES = (
          "validations": 5, "bodies": 600, "subjects": 60},
         profile="quick", dataset=VOLUMES,
     ),
-    # standard: up to an hour or so of one CPU core; hwang2023 and winter2022 take longer on digits.
+    # standard: up to an hour or so of one CPU core.
     Rule(
         {"train_pairs": 2_000_000, "batch_size": 128, "learning_rate": 2e-3, "schedule": "cosine"},
         profile="standard",
@@ -167,9 +167,15 @@ RULES = (
         profile="paper", system="winter2022",
     ),
     Rule({"train_pairs": 9_600, "fields": 8, "width": 32}, profile="quick", system="winter2022"),
+    # A core takes it through some 20 pairs a second.
+    Rule(
+        {"train_pairs": 20_000, "validations": 10, "validation_pairs": 500},
+        profile="standard", system="winter2022",
+    ),
     # hwang2023: the paper's optimiser settings are not published; these are a third party's.
     Rule({"learning_rate": 1e-3, "gradient_clip": 1.0}, system="hwang2023"),
     Rule({"batch_size": 64}, dataset=MNISTS, system="hwang2023"),
+    Rule({"train_pairs": 100_000}, profile="standard", dataset=MNISTS, system="hwang2023"),
     # The weights of its losses, chosen on validation demonstrations of rotated MNIST.
     Rule(
         {"kl_weight": 5e-3, "consistency_weight": 1e-3, "warmup_pairs": 25_000},
@@ -188,7 +194,7 @@ RULES = (
         {"width": 8, "batch_size": 4, "learning_rate": 5e-4}, profile="quick", system="dupont2020"
     ),
     Rule(
-        {"width": 16, "batch_size": 8, "learning_rate": 5e-4},
+        {"width": 16, "batch_size": 8, "learning_rate": 5e-4, "train_pairs": 8_000},
         profile="standard", system="dupont2020",
     ),
     # sajjadi2022: Adam 1e-4, warmed up for 2,500 steps, × 0.16 every four million. 32 objects with
@@ -200,7 +206,7 @@ RULES = (
         profile="paper", system="sajjadi2022",
     ),
     Rule(
-        {"tokens": 384, "depth": 4, "target_views": 8, "rays": 2_048},
+        {"tokens": 384, "depth": 4, "target_views": 8, "rays": 2_048, "train_pairs": 8_000},
         profile="standard", system="sajjadi2022",
     ),
     Rule(

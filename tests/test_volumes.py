@@ -149,6 +149,18 @@ def test_laws_hold_on_volumes(name):
         assert set(system.action.representation.sizes) == {3}
 
 
+@pytest.mark.parametrize("name", ["jin2024", "swarnali2025"])
+def test_nothing_paints_black_for_good(name):
+    dataset = lga.load_dataset("adrenal_3d", "stand-in", bodies=24)
+    system = lga.build_system(name, dataset)
+    settings = lga.settings_for(
+        "quick", "adrenal_3d", name, train_pairs=320, validations=1, validation_pairs=8
+    )
+    reached = lga.fit(system, dataset, settings)[-1]["validation_psnr_db"]
+    pairs = next(dataset.fixed_pairs("validation", 8))
+    assert reached > float(lga.metrics.psnr_db(torch.zeros_like(pairs.x2), pairs.x2).mean()) + 0.1
+
+
 def test_who_serves_volumes():
     from lga.catalogue import refusals
 

@@ -72,6 +72,11 @@ def doublings(channels: Sequence[int], *sides: list[int]) -> list[nn.Module]:
     return layers
 
 
+# Most of a volume is black. From grey, Adam's first steps carry a decoder so far into the flat part
+# of its last function that no gradient comes back: it would paint black for good.
+DARK = -3.0  # the logit of 0.05, where the decoders of volumes begin
+
+
 def convolutions(axes: int) -> tuple[type[nn.Module], type[nn.Module]]:
     """The convolution and the transposed one, of pictures (2 axes) or volumes (3)."""
     if axes == 3:
@@ -82,7 +87,8 @@ def convolutions(axes: int) -> tuple[type[nn.Module], type[nn.Module]]:
 class MNISTAutoencoder(Autoencoder):
     """The MNIST pair of `jin2024` (appendix): 28×28 → 14 → 7 → 4 → 2 → 24 numbers and back.
 
-    329,433 parameters at 1×28×28 with 24 latent numbers. Volumes get the same layers in space.
+    329,433 parameters at 1×28×28 with 24 latent numbers. Volumes get the same layers in space, and
+    a decoder that begins dark.
 
     Args:
         image_shape: (C, H, W) or (C, D, H, W).
@@ -123,6 +129,8 @@ class MNISTAutoencoder(Autoencoder):
         for doubling in doublings((*widths[::-1], channels), *sizes):
             up += [doubling, nn.ELU()]
         up[-1] = nn.Sigmoid()
+        if len(sides) == 3:
+            nn.init.constant_(up[-2].bias, DARK)
         self.decoder = nn.Sequential(
             nn.Linear(latent_dim, hidden),
             nn.ELU(),
@@ -138,7 +146,8 @@ class MapAutoencoder(Autoencoder):
 
     66,689 parameters at 1×28×28; the mask's 64 logits make the script's 66,753. The published
     decoder ends in Tanh; here its range [−1, 1] is mapped to [0, 1] at the last step, and images to
-    [−1, 1] at the first. Volumes get the same layers in space: feature volumes as latent.
+    [−1, 1] at the first. Volumes get the same layers in space, feature volumes as latent, and a
+    decoder that begins dark.
 
     Args:
         image_shape: (C, H, W) or (C, D, H, W), sides divisible by 4.
@@ -165,6 +174,8 @@ class MapAutoencoder(Autoencoder):
             transposed(first, channels, 4, stride=2, padding=1),
             nn.Tanh(),
         )
+        if len(sides) == 3:
+            nn.init.constant_(self.decoder[-2].bias, DARK / 2)  # (tanh(b/2) + 1)/2 = sigmoid(b)
 
     def encode(self, x: Tensor) -> Encoding:
         return Encoding(self.encoder(2 * x - 1))

@@ -207,7 +207,7 @@ RULES = (
         profile="paper", system="sajjadi2022",
     ),
     Rule(
-        {"tokens": 384, "depth": 4, "target_views": 8, "rays": 2_048, "train_pairs": 8_000},
+        {"tokens": 384, "depth": 4, "target_views": 8, "rays": 2_048, "train_pairs": 4_000},
         profile="standard", system="sajjadi2022",
     ),
     Rule(

@@ -11,7 +11,7 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from lga.figures import INK, Chart, style
 from lga.paths import RESULTS
-from lga.records import read_records
+from lga.records import main_records
 from lga.tables import CONTROLS, PUBLISHED, curves, laws, read_csv
 
 PALETTE = "colorblind"
@@ -35,7 +35,7 @@ def psnr(profile: str, results: Path | str | None = None) -> Chart:
     import pandas
     import seaborn
 
-    records = [r for r in read_records(profile, results) if not r["overrides"]]
+    records = main_records(profile, results)
     frame = pandas.DataFrame(records, columns=["dataset", "system", "seed", "psnr_db"])
     colors = system_colors()
     datasets = [name for name in PUBLISHED if name in set(frame["dataset"])]

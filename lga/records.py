@@ -308,3 +308,8 @@ def read_records(profile: str, results: Path | str | None = None) -> list[dict[s
     """
     folder = Path(results or RESULTS) / profile
     return [read_record(path) for path in sorted(folder.glob("*/*/seed-*/metrics.json"))]
+
+
+def main_records(profile: str, results: Path | str | None = None) -> list[dict[str, Any]]:
+    """The records of a profile's own settings: those of `read_records` without overrides."""
+    return [record for record in read_records(profile, results) if not record["overrides"]]

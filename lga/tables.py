@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lga.paths import RESULTS
-from lga.records import read_history, read_records, write_whole
+from lga.records import main_records, read_history, read_records, write_whole
 
 Cell = Mapping[str, float]  # metric → published figure
 
@@ -223,7 +223,7 @@ def digits(profile: str, results: Path | str | None = None):
     import pandas
 
     published = TABLES["table_1"]
-    records = [r for r in read_records(profile, results) if not r["overrides"]]
+    records = main_records(profile, results)
     rows: dict[str, dict[str, str]] = {}
     order: dict[str, float] = {}
     for dataset in ("rotated_mnist", "blocked_mnist"):
@@ -302,9 +302,8 @@ def over_seeds(figures: Iterable[str], profile: str, results: Path | str | None)
     import pandas
 
     runs: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for record in read_records(profile, results):
-        if not record["overrides"]:
-            runs.setdefault((record["dataset"], record["system"]), []).append(record)
+    for record in main_records(profile, results):
+        runs.setdefault((record["dataset"], record["system"]), []).append(record)
     rows = []
     for (dataset, system), records in runs.items():
         sources = "; ".join(sorted({record["source"] for record in records}))

@@ -109,6 +109,31 @@ def test_check_refuses_what_is_no_element(group):
         group.check(g * math.nan)
 
 
+def test_translations_add():
+    t, group = torch.tensor([[1.0, -2.0]]), Translation(2)
+    points = torch.tensor([[[0.5, 0.5], [3.0, 4.0]]])
+    assert torch.equal(group.act(group.element(t), points), points + t)
+
+
+def test_paths_are_what_they_say():
+    quarter = torch.tensor([[0.0, -1.0], [1.0, 0.0]])  # x to y, counter-clockwise
+    about_y = torch.tensor([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])  # z to x
+    for path, second in ((SO2().path(4), quarter), (SO3().path(4), about_y)):
+        torch.testing.assert_close(path[0], torch.eye(len(second)), rtol=0, atol=1e-6)
+        torch.testing.assert_close(path[1], second, rtol=0, atol=1e-6)
+        torch.testing.assert_close(path[3], second.mT, rtol=0, atol=1e-6)
+    turns = Cyclic(6).angle(Cyclic(6).path(3)) * 6 / (2 * math.pi)
+    torch.testing.assert_close(turns, torch.arange(3.0), rtol=0, atol=1e-6)
+    a, b = Affine(sigma=0.5).scale_shift(Affine(sigma=0.5).path(3))
+    torch.testing.assert_close(a.log(), torch.tensor([-1.0, 0.0, 1.0]), rtol=0, atol=1e-6)
+    assert not b.any()
+    shifts = Translation(2).vector(Translation(2).path(3))
+    assert torch.equal(shifts, torch.tensor([[0.0, 0.0], [0.5, 0.0], [1.0, 0.0]]))
+    both = Product(SO2(), Affine())
+    blocks = both.blocks(both.path(5))
+    assert torch.equal(blocks[0], SO2().path(5)) and torch.equal(blocks[1], Affine().path(5))
+
+
 def test_check_refuses_a_rotation_between_the_cyclic_ones():
     with pytest.raises(ValueError, match=r"no element of Cyclic\(4\)"):
         Cyclic(4).check(SO2().rotation(torch.tensor([0.3])))

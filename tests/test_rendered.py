@@ -170,11 +170,11 @@ def test_prepare_nmr_renders_skips_and_resumes(meshes, tmp_path, capsys):
     assert [dataset.size(s) for s in ("train", "validation", "test")] == [3, 1, 1]
     kept = tmp_path / "nmr" / ".parts" / "box--b0.npy"
     before = kept.stat().st_mtime_ns
-    prepare_dataset("nmr", tmp_path, meshes=meshes, title="boxes", copies=2)
+    prepare_dataset("nmr", tmp_path, meshes=meshes, title="boxes", copies=1)
     assert kept.stat().st_mtime_ns == before
     more = lga.load_dataset("nmr", "real", tmp_path)
-    assert more.source.endswith("views, 6 stretched copies to train on")
-    assert [more.size(s) for s in ("train", "validation", "test")] == [9, 1, 1]
+    assert more.source.endswith("views, 3 stretched copies to train on")
+    assert [more.size(s) for s in ("train", "validation", "test")] == [6, 1, 1]
     assert_same_tests(dataset, more)
 
 
@@ -194,11 +194,11 @@ def test_prepare_planes_composites_over_a_fixed_sky(meshes, tmp_path, capsys):
         torch.testing.assert_close(x[:, :, 0, 0], corner.expand(8, 3), rtol=0, atol=1e-6)
     dataset.group.check(pairs.g)
     prepare_dataset(
-        "plane_in_the_sky", tmp_path, meshes=meshes, sky=sky, only="b*", title="boxes", copies=2
+        "plane_in_the_sky", tmp_path, meshes=meshes, sky=sky, only="b*", title="boxes", copies=1
     )
     more = lga.load_dataset("plane_in_the_sky", "real", tmp_path)
-    assert more.source == "boxes: 5 aircraft, 6 stretched copies to train on"
-    assert [more.size(s) for s in ("train", "validation", "test")] == [9, 1, 1]
+    assert more.source == "boxes: 5 aircraft, 3 stretched copies to train on"
+    assert [more.size(s) for s in ("train", "validation", "test")] == [6, 1, 1]
     assert_same_tests(dataset, more)
     with pytest.raises(ValueError, match="planes need --meshes DIR and --sky DIR"):
         prepare_dataset("plane_in_the_sky", tmp_path, meshes=meshes)

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lga.groups import SO2, SO3, Affine, Cyclic, Product, Translation, rotate_maps
+from lga.groups import SO2, SO3, Affine, Cyclic, Product, Translation, named, rotate_maps
 
 GROUPS = [SO2(), SO3(), Cyclic(1), Cyclic(4), Cyclic(24), Affine(), Translation(3),
           Product(SO2(), Affine()), Product(SO3(), Cyclic(5), SO2())]  # fmt: skip
@@ -103,10 +103,41 @@ def test_check_refuses_what_is_no_element(group):
     broken[3] *= -1.1
     with pytest.raises(ValueError, match=r"matrix 3 of 5 is no element of"):
         group.check(broken)
-    with pytest.raises(ValueError, match="shape"):
-        group.check(g[0])
+    for wrong in (g[0], g[:, :, :1]):
+        with pytest.raises(ValueError, match="shape"):
+            group.check(wrong)
     with pytest.raises(ValueError, match="no element"):
         group.check(g * math.nan)
+
+
+@pytest.mark.parametrize("group", [SO2(), SO3()], ids=repr)
+def test_check_refuses_mirrors_and_what_shrinks(group):
+    g = group.sample(3, torch.Generator().manual_seed(0))
+    mirror = torch.eye(group.matrix_dim)
+    mirror[0, 0] = -1
+    for wrong in (g @ mirror, 0.9 * g, 1.1 * g):
+        with pytest.raises(ValueError, match="no element"):
+            group.check(wrong)
+
+
+def test_check_refuses_factors_that_mix():
+    group = Product(SO2(), Affine())
+    for entry in (-0.1, 0.1):
+        g = group.identity(2)
+        g[:, 0, 3] = entry
+        with pytest.raises(ValueError, match="no element"):
+            group.check(g)
+
+
+@pytest.mark.parametrize("group", [SO2(), SO3(), Affine(), Cyclic(24)], ids=repr)
+def test_groups_answer_to_the_names_they_print(group):
+    assert repr(named(repr(group))) == repr(group)
+
+
+def test_contrast_scales_then_shifts():
+    points = torch.tensor([[[0.5], [3.0]]])
+    g = Affine().element(torch.tensor([2.0]), torch.tensor([-1.0]))
+    assert torch.equal(Affine().act(g, points), 2 * points - 1)
 
 
 def test_translations_add():

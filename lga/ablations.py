@@ -116,6 +116,16 @@ ABLATIONS = {
             for numbers in (12, 24, 48, 96)
         ),
     ),
+    "selection": Ablation(
+        "What does it change to keep the weights of the least validation loss, as jin2024 does?",
+        "rotated_mnist",
+        "train_pairs=25600 validations=20 test_pairs=2000",
+        (
+            Variant("highest validation PSNR", "jin2024"),
+            Variant("least validation loss", "jin2024", "selection=loss"),
+        ),
+        ("psnr_db", "psnr_of_mean_mse_db"),
+    ),
     "latent_inverse": Ablation(
         "Does the latent-inverse term make x ↦ D(g·E(x)) an action, and what does it cost?",
         "rotated_mnist",

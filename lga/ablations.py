@@ -101,7 +101,7 @@ ABLATIONS = {
     "varying": Ablation(
         "Which share of jin2024's latent should move?",
         "rotated_mnist",
-        "train_pairs=25600 validations=4 test_pairs=2000",
+        "train_pairs=25600 batch_size=32 validations=4 test_pairs=2000",
         tuple(
             Variant(f"{twelfths} of 12 pairs move", "jin2024", f"varying={twelfths / 12:.4f}")
             for twelfths in (2, 4, 6, 8, 10, 12)
@@ -110,7 +110,7 @@ ABLATIONS = {
     "latent_size": Ablation(
         "How many numbers should jin2024's latent have?",
         "rotated_mnist",
-        "train_pairs=25600 validations=4 test_pairs=2000",
+        "train_pairs=25600 batch_size=32 validations=4 test_pairs=2000",
         tuple(
             Variant(f"{numbers} numbers", "jin2024", f"latent_dim={numbers}")
             for numbers in (12, 24, 48, 96)
@@ -119,7 +119,7 @@ ABLATIONS = {
     "selection": Ablation(
         "What does it change to keep the weights of the least validation loss, as jin2024 does?",
         "rotated_mnist",
-        "train_pairs=25600 validations=20 test_pairs=2000",
+        "train_pairs=25600 batch_size=32 validations=20 test_pairs=2000",
         (
             Variant("highest validation PSNR", "jin2024"),
             Variant("least validation loss", "jin2024", "selection=loss"),
@@ -129,7 +129,7 @@ ABLATIONS = {
     "latent_inverse": Ablation(
         "Does the latent-inverse term make x ↦ D(g·E(x)) an action, and what does it cost?",
         "rotated_mnist",
-        "train_pairs=25600 validations=4 test_pairs=2000",
+        "train_pairs=25600 batch_size=32 validations=4 test_pairs=2000",
         tuple(
             Variant(f"weight {weight:g}", "jin2024", f"latent_inverse_weight={weight:g}")
             for weight in (0, 1e-4, 1e-3)

@@ -116,6 +116,17 @@ ABLATIONS = {
             for numbers in (12, 24, 48, 96)
         ),
     ),
+    "contrast": Ablation(
+        "What do jin2024's latent, vectors at every pixel and the logit make of a brain's contrast?",
+        "brain_mri",
+        "train_pairs=3200 validations=4 test_pairs=500",
+        (
+            Variant("jin2024", "jin2024"),
+            Variant("its network, Muon, log loss", "lga_generic"),
+            Variant("vectors at every pixel", "lga"),
+            Variant("and the logit as input", "lga", "logit=True"),
+        ),
+    ),
     "selection": Ablation(
         "What does it change to keep the weights of the least validation loss, as jin2024 does?",
         "rotated_mnist",

@@ -14,7 +14,7 @@ from lga.metrics import lpips_weights
 from lga.paths import RESULTS
 from lga.records import read_record
 from lga.runs import configure, execute
-from lga.tables import mean_and_deviation, write_csv
+from lga.tables import mean_and_deviation, with_spread, write_csv
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ ABLATIONS = {
         ),
     ),
     "contrast": Ablation(
-        "What do jin2024's latent, vectors at every pixel and the logit make of a brain's contrast?",
+        "What do jin2024's latent, vectors at every pixel and the logit make of contrast?",
         "brain_mri",
         "train_pairs=3200 validations=4 test_pairs=500",
         (
@@ -234,3 +234,17 @@ def table(name: str, profile: str = "standard", results: Path | str | None = Non
                 "source": "; ".join(sorted({r["source"] for r in records})),
             })  # fmt: skip
     return pandas.DataFrame(rows)
+
+
+def overview(name: str, profile: str = "standard", results: Path | str | None = None):
+    """The same for people.
+
+    Returns:
+        A pandas DataFrame by variant: seeds, then each figure as "mean ± sd" over them.
+    """
+    frame = table(name, profile, results)
+    frame["said"] = [with_spread(m, s) for m, s in zip(frame["mean"], frame["sd"], strict=True)]
+    wide = frame.pivot(index="variant", columns="figure", values="said")
+    wide = wide.loc[frame["variant"].unique(), list(ABLATIONS[name].figures)]
+    wide.insert(0, "seeds", frame.groupby("variant")["seeds"].max())
+    return wide.rename_axis(index=None, columns=None)

@@ -177,8 +177,7 @@ def dataset_block(
         cells = [f"{system} ({mark})" if changes else system]
         for metric in metrics:
             mean, sd = (row[f"{dataset}_{metric}_{part}"] for part in ("mean", "sd"))
-            spread = "" if missing(sd) else f" ± {sd:.{DECIMALS[metric]}f}"
-            cells.append("" if missing(mean) else f"{mean:.{DECIMALS[metric]}f}{spread}")
+            cells.append(with_spread(mean, sd, DECIMALS[metric]))
             if metric in PUBLISHED_METRICS:
                 published = row[f"{dataset}_{metric}_published"]
                 cells.append("" if missing(published) else f"{published:.{DECIMALS[metric]}f}")
@@ -195,6 +194,12 @@ def dataset_block(
             "By PSNR, published: {}. Here, with the settings of each row: {}.".format(*orders)
         )
     return title, [*header, "pairs", "seeds"], rows, notes
+
+
+def with_spread(mean: float | None, deviation: float | None, decimals: int = 2) -> str:
+    """ "26.08 ± 0.01"; without a deviation for a single value, empty for none."""
+    spread = "" if missing(deviation) else f" ± {deviation:.{decimals}f}"
+    return "" if missing(mean) else f"{mean:.{decimals}f}{spread}"
 
 
 def missing(value: float | None) -> bool:
@@ -231,10 +236,9 @@ def digits(profile: str, results: Path | str | None = None):
         for system in dict.fromkeys(r["system"] for r in records if r["dataset"] == dataset):
             runs = [r for r in records if (r["dataset"], r["system"]) == (dataset, system)]
             mean, deviation = mean_and_deviation([r["psnr_db"] for r in runs])
-            spread = "" if deviation is None else f" ± {deviation:.2f}"
             known = published[dataset].get(system, {}).get("psnr_db", "")
             rows.setdefault(system, {}).update({
-                f"{name} PSNR (dB)": f"{mean:.2f}{spread}",
+                f"{name} PSNR (dB)": with_spread(mean, deviation),
                 f"{name} published": str(known),
                 f"{name} seeds": str(len(runs)),
                 f"{name} pairs": f"{runs[0].get('train_pairs', 0):,}",

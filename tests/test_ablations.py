@@ -36,6 +36,9 @@ def test_a_tiny_ablation_becomes_a_table_and_trains_nothing_twice(tmp_path, monk
     assert frame.loc["copy", "sd"] == 0 and frame.loc["+ jin", "seeds"] == 2
     assert frame.loc["+ jin", "parameters"] == 329_433
     assert "stand-in" in frame.loc["copy", "source"]
+    people = ablations.overview("tiny", "quick", tmp_path)
+    assert list(people.index) == ["copy", "+ jin"] and list(people.columns) == ["seeds", "psnr_db"]
+    assert people.loc["copy", "psnr_db"].endswith(" ± 0.00")
 
 
 def test_a_variant_that_needs_lpips_weights_is_left_out_without_them(tmp_path, monkeypatch, capsys):

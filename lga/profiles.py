@@ -207,7 +207,8 @@ RULES = (
         profile="paper", system="sajjadi2022",
     ),
     Rule(
-        {"tokens": 384, "depth": 4, "target_views": 8, "rays": 2_048, "train_pairs": 4_000},
+        {"tokens": 384, "depth": 4, "target_views": 8, "rays": 2_048, "train_pairs": 4_000,
+         "validations": 5, "validation_pairs": 100},
         profile="standard", system="sajjadi2022",
     ),
     Rule(

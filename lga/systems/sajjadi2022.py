@@ -13,6 +13,8 @@ from lga.networks import RayDecoder, TokenEncoder, ray_features
 from lga.pairs import Pairs
 from lga.systems.base import System
 
+RAYS_AT_ONCE = 65_536  # a whole validation's rays take tens of gigabytes
+
 
 class Sajjadi2022(System):
     """Tokens of one view, asked for the colours of another view's rays.
@@ -83,9 +85,11 @@ class Sajjadi2022(System):
 
     def transform(self, x: Tensor, g: Tensor) -> Tensor:
         height, wide = x.shape[2:]
-        pixels = torch.arange(height * wide, device=x.device).expand(len(x), -1)
-        colors = self.look(self.encoder(x, self.own_rays), g, pixels)
-        return colors.mT.unflatten(2, (height, wide))
+        pixels = torch.arange(height * wide, device=x.device)
+        few = max(1, RAYS_AT_ONCE // len(pixels))
+        parts = zip(self.encoder(x, self.own_rays).split(few), g.split(few), strict=True)
+        colors = [self.look(tokens, h, pixels.expand(len(h), -1)) for tokens, h in parts]
+        return torch.cat(colors).mT.unflatten(2, (height, wide))
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         """‖x2(r) − x̂2(r)‖² over random rays r of each second image; each x1 is encoded once."""

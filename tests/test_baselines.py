@@ -437,20 +437,16 @@ def test_sajjadi2022_paints_pixel_by_pixel(rays):
 
 
 @torch.no_grad()
-@torch.no_grad()
 def test_sajjadi2022_paints_the_same_in_parts(rays, monkeypatch):
-    x, g = torch.rand(5, 3, 32, 32), SO3().sample(5)
-    size = rays.camera, {"tokens": 64, "depth": 1}
-    system = lga.SYSTEMS["sajjadi2022"]((3, 32, 32), SO3(), size[0], **size[1]).eval()
-    whole = system.transform(x, g)
-    monkeypatch.setattr("lga.systems.sajjadi2022.RAYS_AT_ONCE", 2 * 32 * 32)
-    asked = []
-    look = system.look
-    monkeypatch.setattr(system, "look", lambda t, *rest: asked.append(len(t)) or look(t, *rest))
-    torch.testing.assert_close(system.transform(x, g), whole)
+    x, g = torch.rand(5, 3, 64, 64), SO3().sample(5, seeded())
+    whole, look, asked = rays.transform(x, g), rays.look, []
+    monkeypatch.setattr("lga.systems.sajjadi2022.RAYS_AT_ONCE", 2 * 64 * 64)
+    monkeypatch.setattr(rays, "look", lambda t, *rest: asked.append(len(t)) or look(t, *rest))
+    torch.testing.assert_close(rays.transform(x, g), whole)
     assert asked == [2, 2, 1]
 
 
+@torch.no_grad()
 def test_sajjadi2022_rolls_the_whole_picture(rays):
     """A camera rolled about its line of sight has the same rays: no sky can stay behind."""
     x = torch.rand(2, 3, 64, 64)

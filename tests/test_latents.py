@@ -49,6 +49,15 @@ def test_what_does_not_vary_stays_to_the_bit(group):
     assert not torch.allclose(moved[:, :kept], z[:, :kept], atol=0.01)
 
 
+def test_what_rests_does_not_vary_although_the_split_lets_it():
+    action = LatentAction(Irreps(SO2(), (2, 1)), FixedSplit(3, 3))  # two numbers rest, one vector
+    for z in (torch.randn(5, 4), torch.randn(5, 4, 3, 3)):
+        varying = action.varying(z)
+        assert varying.shape == (4, *[1] * (z.ndim - 2))
+        assert varying.flatten().tolist() == [0, 0, 1, 1]
+    assert action.fraction() == 0.5
+
+
 def test_vectors_run_along_channels():
     quarter = Cyclic(4).element(torch.tensor([1]))
     z = torch.arange(16.0).reshape(1, 4, 2, 2)

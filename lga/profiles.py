@@ -208,9 +208,9 @@ RULES = (
     ),
     Rule(
         {"tokens": 384, "depth": 4, "target_views": 8, "rays": 2_048, "train_pairs": 4_000,
-         "validations": 5, "validation_pairs": 100, "learning_rate": 2e-4},
+         "validations": 5, "validation_pairs": 100},
         profile="standard", system="sajjadi2022",
-    ),  # faster, and its sigmoid paints white for good
+    ),
     Rule(
         {"tokens": 128, "depth": 2, "target_views": 4, "rays": 1_024, "train_pairs": 48_000,
          "batch_size": 16, "learning_rate": 1e-3},

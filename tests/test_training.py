@@ -278,9 +278,10 @@ def test_two_processes_train_together(tmp_path):
 def test_an_interrupted_run_ends_with_one_line_that_says_how_to_go_on(tmp_path):
     command = [sys.executable, "-m", "lga.cli", "train", "rotated_mnist", "--results",
                str(tmp_path), "--system", "jin2024", "--set", "validations=200"]  # fmt: skip
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ
-    )
+    process = subprocess.Popen(  # what a shell starts in the background ignores interrupts
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
     history = tmp_path / "quick/rotated_mnist/jin2024/.seed-0/history.csv"
     while not history.exists():
         assert process.poll() is None

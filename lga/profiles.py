@@ -229,10 +229,12 @@ RULES = (
     Rule({"muon_learning_rate": 0.04}, dataset="rotated_mnist", system="lga"),
     Rule({"batch_size": 32}, dataset=MNISTS, system=("lga_matched", "lga_generic")),
     Rule(
-        {"train_pairs": 1_200_000}, profile="standard", dataset="rotated_mnist", system="lga_matched"
+        {"train_pairs": 1_200_000},
+        profile="standard", dataset="rotated_mnist", system="lga_matched",
     ),
     Rule(
-        {"train_pairs": 2_000_000}, profile="standard", dataset="blocked_mnist", system="lga_generic"
+        {"train_pairs": 2_000_000},
+        profile="standard", dataset="blocked_mnist", system="lga_generic",
     ),
     Rule({"muon_learning_rate": 0.04}, dataset="rotated_mnist", system="lga_matched"),
     Rule({"batch_size": 16}, dataset=RENDERED, system="lga"),

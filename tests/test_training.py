@@ -62,7 +62,8 @@ LEARNING = [
 def test_a_resumed_run_ends_with_the_same_numbers(digits, tmp_path, name, kill_at, monkeypatch):
     monkeypatch.setitem(lga.SYSTEMS, "noisy", Noisy)
     monkeypatch.setitem(lga.SYSTEMS, "muon", lga.SYSTEMS["jin2024"])
-    settings = replace(TINY, optimizer="muon" if name == "muon" else "adam")
+    settings = replace(TINY, train_pairs=80, batch_size=4, validation_pairs=8)
+    settings = replace(settings, optimizer="muon" if name == "muon" else "adam")
     whole, expected = trained(digits, settings, name=name)
     folder = lga.records.run_folder(tmp_path, "quick", "rotated_mnist", name, 0)
     folder.start({"same": True})

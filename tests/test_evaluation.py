@@ -54,6 +54,14 @@ def test_ssim_is_scikit_image_with_gaussian_weights(digits, data_range):
         np.testing.assert_allclose(metrics.ssim(x, y, data_range), theirs, rtol=0, atol=1e-9)
 
 
+def test_ssim_is_the_same_in_mixed_precision(digits):
+    pairs = digits.pairs("test", 4, torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = metrics.ssim(pairs.x1, pairs.x2)
+    plain = metrics.ssim(pairs.x1, pairs.x2)
+    assert plain.dtype == mixed.dtype == torch.float32 and torch.equal(plain, mixed)
+
+
 def test_the_published_range_of_255_hides_what_the_range_of_1_shows(digits):
     pairs = digits.pairs("test", 4, torch.Generator().manual_seed(0))
     close = metrics.ssim(pairs.x1, pairs.x2, 255)
@@ -136,6 +144,29 @@ def test_law_report_sees_a_broken_law(digits):
 
     assert law_report(OneStep(), x, g, g.roll(1, 0))["law_inverse_db"] < 18
     assert good["law_inverse_db"] > 22
+
+
+def test_latent_law_errors_are_relative_to_the_latent(digits):
+    """An action that doubles z breaks every law by a whole number of ‖z‖."""
+    system = lga.build_system("jin2024", digits)
+    system.act = lambda g, encoding: encoding._replace(z=2 * encoding.z)
+    x = digits.pairs("test", 8, torch.Generator().manual_seed(0)).x1
+    assert (system.encode(x).z.norm(dim=1) - 1).abs().min() > 0.1
+    g = SO2().sample(8, torch.Generator().manual_seed(1))
+    report = law_report(system, x, g, g.roll(1, 0))
+    assert report["law_identity"] == pytest.approx(1)  # 2z − z
+    assert report["law_inverse"] == pytest.approx(3)  # 4z − z
+    assert report["law_compatibility"] == pytest.approx(2)  # 4z − 2z
+
+
+def test_laws_that_hold_to_the_last_bit_count_as_100_db(digits):
+    class Copies(TurnsTheImage):
+        def transform(self, x, g):
+            return x
+
+    x = digits.pairs("test", 4, torch.Generator().manual_seed(0)).x1
+    report = law_report(Copies(), x, SO2().sample(4), SO2().sample(4))
+    assert set(report.values()) == {100.0}
 
 
 class TurnsColors(lga.System):

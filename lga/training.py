@@ -252,10 +252,11 @@ def schedule(settings: Settings, step: int) -> float:
     """The share of its peak that a step's learning rate has, in [0, 1].
 
     Linear warm-up first. Then constant; "exponential", × decay every `decay_steps` steps; or
-    "cosine", to zero, after a warm-up of 2 %.
+    "cosine", to zero, which warms up for 2 % unless told otherwise.
     """
-    cosine = settings.schedule == "cosine"
-    warmup = max(1, settings.steps // 50) if cosine else settings.warmup_steps
+    warmup = settings.warmup_steps
+    if settings.schedule == "cosine":
+        warmup = warmup or max(1, settings.steps // 50)
     if step < warmup:
         return (step + 1) / warmup
     if settings.schedule == "constant":

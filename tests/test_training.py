@@ -229,6 +229,8 @@ def test_schedule():
     assert shares[warmup - 1] == shares[warmup] == max(shares) == 1
     assert shares[0] == 1 / warmup and shares[-1] < 1e-3
     assert schedule(replace(settings, schedule="constant"), 7) == 1
+    slow = replace(settings, warmup_steps=50)
+    assert schedule(slow, 24) == 0.5 and schedule(slow, 49) == schedule(slow, 50) == 1
 
 
 def test_steps_and_processes_draw_different_pairs():

@@ -233,10 +233,6 @@ RULES = (
         {"train_pairs": 1_200_000},
         profile="standard", dataset="rotated_mnist", system="lga_matched",
     ),
-    Rule(
-        {"train_pairs": 2_000_000},
-        profile="standard", dataset="blocked_mnist", system="lga_generic",
-    ),
     Rule({"muon_learning_rate": 0.04}, dataset="rotated_mnist", system="lga_matched"),
     Rule({"batch_size": 16}, dataset=RENDERED, system="lga"),
     Rule({"train_pairs": 144_000}, profile="standard", dataset=RENDERED, system="lga"),

@@ -100,27 +100,32 @@ def in_order(cells: list[tuple[str, str, int]], profile: str) -> list[tuple[str,
     off, by worth: what compares `lga` and `jin2024` on digits, then elsewhere, then the baselines.
     """
 
+    speeds = recorded_speeds()
+
     def place(cell: tuple[str, str, int]) -> tuple[int, float]:
         dataset, system, _ = cell
         tier = 0 if profile != "paper" else 2 if system not in WORTH else dataset not in DIGITS
-        return tier, -expected_seconds(dataset, system, profile)
+        return tier, -expected_seconds(dataset, system, profile, speeds)
 
     return sorted(cells, key=place)
 
 
-def expected_seconds(dataset: str, system: str, profile: str) -> float:
-    """How long a run may take on one core, as the committed records of such runs have it.
-
-    Where there is none, the slowest record of the dataset counts, or of any.
-    """
-    if system in CONTROLS:
-        return 0.0
-    pairs = settings_for(profile, dataset, system).train_pairs
-    speeds = {
+def recorded_speeds() -> dict[tuple[str, str], float]:
+    """Pairs per second of one core by dataset and system, as the committed records have them."""
+    return {
         (record["dataset"], record["system"]): record["pairs_per_second"]
         for record in read_records("standard")
         if record.get("pairs_per_second")
     }
+
+
+def expected_seconds(
+    dataset: str, system: str, profile: str, speeds: dict[tuple[str, str], float]
+) -> float:
+    """How long a run may take on one core; as slow as its dataset's slowest, or any, if unknown."""
+    if system in CONTROLS:
+        return 0.0
+    pairs = settings_for(profile, dataset, system).train_pairs
     same = [speed for (d, _), speed in speeds.items() if d == dataset] or list(speeds.values())
     return pairs / speeds.get((dataset, system), min(same, default=1.0))
 

@@ -32,7 +32,7 @@ class Settings:
     gradient_clip: float = 0.0  # the largest norm of a step's gradient; 0 for any
     precision: str = "32-true"  # as Lightning Fabric names it; "bf16-mixed" on a GPU
     device: str = "auto"  # "auto", "cpu", "cuda"
-    compile: bool = False  # whether encoder and decoder are compiled, with CUDA graphs on a GPU
+    compile: bool = False  # whether E and D are compiled to train, with CUDA graphs on a GPU
     validations: int = 40  # checks on the fixed validation pairs, each with a checkpoint
     validation_pairs: int = 2_000
     selection: Literal["psnr", "loss"] = "psnr"  # what keeps the best weights; loss in jin2024
@@ -230,7 +230,7 @@ RULES = (
     Rule({"muon_learning_rate": 0.04}, dataset="rotated_mnist", system="lga"),
     Rule({"batch_size": 32}, dataset=MNISTS, system=("lga_matched", "lga_generic")),
     Rule(
-        {"train_pairs": 1_200_000},
+        {"train_pairs": 1_000_000},
         profile="standard", dataset="rotated_mnist", system="lga_matched",
     ),
     Rule({"muon_learning_rate": 0.04}, dataset="rotated_mnist", system="lga_matched"),
@@ -243,7 +243,7 @@ RULES = (
     Rule({"train_pairs": 12_800}, profile="quick", dataset=MNISTS, system="lga"),
     Rule({"train_pairs": 1_000}, profile="quick", dataset="brain_mri", system="lga"),
     Rule({"still": False}, dataset="rotated_mnist", system="lga"),
-    Rule({"still": 4}, dataset="blocked_mnist", system="lga_matched"),
+    Rule({"still": 4, "depth": 8}, dataset="blocked_mnist", system="lga_matched"),
     # jin2024, section 6.1: the latent-inverse term is used on rotated MNIST only.
     Rule({"latent_inverse_weight": 1e-4}, dataset="rotated_mnist", system="jin2024"),
     # A volume says more than a digit: 32 vectors of R³.

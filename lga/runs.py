@@ -46,6 +46,8 @@ from lga.records import (
 from lga.systems import SYSTEMS, LatentSystem, System, build_system, check_serves
 from lga.training import History, fit, precision_for
 
+# How a run is computed changes no figure beyond rounding; the record has fields for it.
+HOW = ("compile", "device")
 HARDLY_DB = 0.01  # by so much the test PSNR may change when weights are kept in half precision
 
 
@@ -160,7 +162,8 @@ def configure(
         data_root: folder of the real data.
         results_dir: root of the results; `results/` by default.
         overrides: changes to settings or to options of the dataset or the system, as a mapping or
-            as "key=value key=value". What the profile says anyway is no change and not recorded.
+            as "key=value key=value". What the profile says anyway is no change and not recorded,
+            nor is how a run is computed (`compile`, `device`).
 
     Raises:
         ValueError: for an unknown name, key or value, naming the known ones.
@@ -192,7 +195,7 @@ def configure(
         profile=profile,
         source=source,
         data_root=str(data_root) if data_root else None,
-        overrides=" ".join(f"{key}={value}" for key, value in sorted(changes.items())),
+        overrides=" ".join(f"{k}={v}" for k, v in sorted(changes.items()) if k not in HOW),
         settings=settings,
         dataset_options=own.options() if own else {k: values[k] for k in dataset_defaults},
         system_options={k: values[k] for k in system_defaults},

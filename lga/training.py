@@ -162,22 +162,35 @@ def fit(
 
 
 def compile_networks(system: System, device: torch.device) -> None:
-    """Compiles the encoder and the decoder of a system in place; names of weights stay.
+    """Compiles a system's E and D in place, for training; names of weights stay.
 
     On a GPU with CUDA graphs, for small networks are bound by launches there. A graph's outputs are
-    overwritten by its next call, so what is handed on is a copy.
+    overwritten by its next call, so what is handed on is a copy. Pictures are painted by the plain
+    network, whatever the size of their batch.
 
     Raises:
         ValueError: for a system that has no such networks.
     """
-    network = getattr(system, "network", system)
-    parts = [getattr(network, name, None) for name in ("encoder", "decoder")]
-    if not all(isinstance(part, torch.nn.Module) for part in parts):
+    network = getattr(system, "network", None)
+    if network is None:
         raise ValueError(f"{type(system).__name__} has no encoder and decoder to compile")
     mode = "reduce-overhead" if device.type == "cuda" else "default"
-    for part in parts:
-        compiled = torch.compile(part.forward, mode=mode)
-        part.forward = lambda x, compiled=compiled: compiled(x).clone()
+
+    def in_training(plain: Callable) -> Callable:
+        compiled = torch.compile(plain, mode=mode)
+
+        def call(argument):
+            if not system.training:
+                return plain(argument)
+            made = compiled(argument)
+            if isinstance(made, Tensor):
+                return made.clone()
+            return type(made)(*(part if part is None else part.clone() for part in made))
+
+        return call
+
+    for name in ("encode", "decode"):
+        setattr(network, name, in_training(getattr(network, name)))
 
 
 def measure_untrained(

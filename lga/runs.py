@@ -286,7 +286,8 @@ def measured_again(
         ValueError: when its data differ, or the weights do not fit.
     """
     if config["dataset"] in DATASETS:
-        source = "stand-in" if "stand-in" in record["source"] else "real"
+        _, stand_in = DATASETS[config["dataset"]].sources
+        source = "stand-in" if record["source"] == stand_in else "real"
         dataset = load_dataset(
             config["dataset"], source, data_root, config["profile"], **config["dataset_options"]
         )

@@ -32,7 +32,7 @@ TESTS = {  # the quick ones first
     "lga/datasets/base.py": ["datasets", "own_data", "rendered"],
     "lga/datasets/turned.py": ["datasets", "volumes"],
     "lga/datasets/rotated_mnist.py": ["datasets", "blocked_mnist"],
-    "lga/datasets/blocked_mnist.py": ["blocked_mnist", "datasets"],
+    "lga/datasets/blocked_mnist.py": ["blocked_mnist", "datasets", "swaps_and_probes"],
     "lga/datasets/brain_mri.py": ["brain_mri", "datasets"],
     "lga/datasets/adrenal_3d.py": ["volumes"],
     "lga/datasets/brain_3d.py": ["volumes"],

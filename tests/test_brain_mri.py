@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import lga
+from lga.datasets import prepare_dataset
 from lga.datasets.brain_mri import CLAMP
 from lga.pictures import heads
 from lga.pictures.phantoms import synthesize
@@ -116,11 +117,15 @@ def test_the_same_slice_whatever_way_the_voxels_run(tmp_path):
     assert abs((columns.max() - columns.min() + 1) - 44 * 3 / 220 * 128) < 4
 
 
-def test_a_folder_of_subjects_is_a_dataset(tmp_path):
+def test_a_folder_of_subjects_is_a_dataset(tmp_path, capsys):
     for k in range(4):
         write_subject(tmp_path / "brain" / f"subject-{k}")
+    prepare_dataset("brain_mri", tmp_path)
+    shown = capsys.readouterr().out
+    assert [line.split(":")[0] for line in shown.splitlines()] == [f"subject-{k}" for k in range(4)]
     dataset = lga.load_dataset("brain_mri", "real", tmp_path)
     assert [dataset.size(s) for s in ("train", "validation", "test")] == [2, 1, 1]
+    assert not dataset.is_stand_in
     assert dataset.source.startswith("4 NIfTI subjects (subject-0")
     pairs = dataset.pairs("train", 8, torch.Generator().manual_seed(0))
     assert pairs.x1.shape == (8, 1, 128, 128)
@@ -161,5 +166,7 @@ def test_bad_volumes_are_named(tmp_path):
 
 
 def test_no_subjects_says_what_belongs_where(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"T1w\.nii\.gz and brainmask\.nii\.gz"):
-        lga.load_dataset("brain_mri", "real", tmp_path)
+    for attempt in (lambda: lga.load_dataset("brain_mri", "real", tmp_path),
+                    lambda: prepare_dataset("brain_mri", tmp_path)):  # fmt: skip
+        with pytest.raises(FileNotFoundError, match=r"T1w\.nii\.gz and brainmask\.nii\.gz"):
+            attempt()

@@ -62,7 +62,7 @@ class Adrenal3D(TurnedOriginals):
             split: torch.from_numpy(arrays[f"{name}_labels"][:, 0].astype(np.int64))
             for split, name in FILE_SPLITS.items()
         }
-        return cls(Originals(images, labels, ADRENAL, is_stand_in=False), **options)
+        return cls(Originals(images, labels, ADRENAL), **options)
 
     @classmethod
     def stand_in(cls, *, bodies: int = 1584, **options) -> Self:
@@ -73,7 +73,7 @@ class Adrenal3D(TurnedOriginals):
         splits = split_objects(bodies, test_share=0.2)
         images = {split: volumes[splits[split]] for split in SPLITS}
         classes = {split: labels[splits[split]] for split in SPLITS}
-        return cls(Originals(images, classes, STAND_IN, is_stand_in=True), **options)
+        return cls(Originals(images, classes, STAND_IN), **options)
 
     @staticmethod
     def has_real(data_root: Path) -> bool:

@@ -49,7 +49,6 @@ class OrbitDataset(ABC):
         image_shape: (C, H, W); the class's own is the published one.
         sources: the real data and the stand-in, in words.
         source: which of them the images are.
-        is_stand_in: whether this is a stand-in for the published data.
         camera: how it looks at the object, where images are views of one in space; else None.
         demonstrates: whether every object can be shown at the same points of its orbit, so that a
             second pair demonstrates the g of a first.
@@ -63,12 +62,16 @@ class OrbitDataset(ABC):
     image_shape: tuple[int, int, int]
     sources: tuple[str, str]
     source: str
-    is_stand_in: bool
     camera: Camera | None = None
     demonstrates: bool = False
     chunk: int = 500
     remarks: Mapping[str, Any] = {}
     device: torch.device = torch.device("cpu")
+
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether the images stand in for the published data."""
+        return self.source == self.sources[1]
 
     @classmethod
     def how_to_prepare(cls, data_root: Path) -> str:

@@ -57,7 +57,7 @@ class Brain3D(TurnedOriginals):
 
         folders, named = BrainMRI.subjects(data_root)
         cubes = np.stack([read_cube(folder, side) for folder in folders])[:, None]
-        return cls(in_splits(torch.from_numpy(cubes), named, is_stand_in=False), **options)
+        return cls(in_splits(torch.from_numpy(cubes), named), **options)
 
     @classmethod
     def stand_in(cls, *, side: int = SIDE, subjects: int = 400, **options) -> Self:
@@ -70,14 +70,14 @@ class Brain3D(TurnedOriginals):
             return {"cubes": synthesize_cubes(subjects, side).half().numpy()}
 
         cubes = torch.from_numpy(cached(f"brain_3d-{subjects}-{side}", make)["cubes"]).float()
-        return cls(in_splits(cubes, STAND_IN, is_stand_in=True), **options)
+        return cls(in_splits(cubes, STAND_IN), **options)
 
     has_real = staticmethod(BrainMRI.has_real)
     how_to_prepare = staticmethod(BrainMRI.how_to_prepare)
     prepare = staticmethod(BrainMRI.prepare)
 
 
-def in_splits(cubes: torch.Tensor, source: str, is_stand_in: bool) -> Originals:
+def in_splits(cubes: torch.Tensor, source: str) -> Originals:
     """Cubes (n, 1, S, S, S) in [0, 1], a random fifth of them for test.
 
     Raises:
@@ -88,4 +88,4 @@ def in_splits(cubes: torch.Tensor, source: str, is_stand_in: bool) -> Originals:
         raise ValueError(f"{len(cubes)} subjects are too few for train, validation and test")
     packed = (255 * cubes).round().to(torch.uint8)
     images = {split: packed[splits[split]] for split in SPLITS}
-    return Originals(images, {}, source, is_stand_in)
+    return Originals(images, {}, source)

@@ -30,7 +30,6 @@ class BrainMRI(OrbitDataset):
         slices: (n, 1, H, W) in [0, 1].
         masks: (n, 1, H, W), bool, True on the brain.
         source: what the slices are.
-        is_stand_in: whether they stand in for real ones.
         sigma: standard deviation of log a and of b; 0.5 where the paper's "N(0, 0.25)" is a
             variance.
         contrasts: how many fixed contrasts there are, the same for every slice, so that one slice
@@ -48,13 +47,12 @@ class BrainMRI(OrbitDataset):
         slices: Tensor,
         masks: Tensor,
         source: str,
-        is_stand_in: bool,
         *,
         sigma: float = 0.5,
         contrasts: int = 0,
     ) -> None:
         self.slices, self.masks = slices, masks
-        self.source, self.is_stand_in = source, is_stand_in
+        self.source = source
         self.group = Affine(sigma)
         if contrasts == 1 or contrasts < 0:
             raise ValueError(f"a pair needs two contrasts, got contrasts={contrasts}")
@@ -122,7 +120,6 @@ class BrainMRI(OrbitDataset):
             torch.from_numpy(slices).float()[:, None],
             torch.from_numpy(masks)[:, None],
             named,
-            is_stand_in=False,
             **options,
         )
 
@@ -146,7 +143,7 @@ class BrainMRI(OrbitDataset):
         from lga.pictures.phantoms import synthesize
 
         slices, masks = synthesize(subjects)
-        return cls(slices, masks, STAND_IN, is_stand_in=True, **options)
+        return cls(slices, masks, STAND_IN, **options)
 
     @staticmethod
     def has_real(data_root: Path) -> bool:

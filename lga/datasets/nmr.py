@@ -40,7 +40,6 @@ class NMR(StoredOrbits):
         views: uint8 (n, 24, 4, 64, 64) of each split, RGBA.
         labels: classes (n,) of each split.
         source: what the objects are.
-        is_stand_in: whether they stand in for the ShapeNet renderings.
         permuted_channels: whether red, green and blue change places at random in training pairs.
     """
 
@@ -55,7 +54,6 @@ class NMR(StoredOrbits):
         views: dict[Split, Tensor],
         labels: dict[Split, Tensor],
         source: str,
-        is_stand_in: bool,
         *,
         permuted_channels: bool = False,
     ) -> None:
@@ -73,7 +71,7 @@ class NMR(StoredOrbits):
         )
         self.image_shape = (3, *images.shape[2:])
         self.labels = labels
-        self.source, self.is_stand_in = source, is_stand_in
+        self.source = source
 
     def labelled(self, split: Split, n: int, moved: bool) -> Labelled:
         """Each object's first view, or a random one."""
@@ -115,7 +113,7 @@ class NMR(StoredOrbits):
         packed, classes = (
             {split: torch.cat(parts) for split, parts in lists.items()} for lists in (views, labels)
         )
-        return cls(packed, classes, source, is_stand_in=False, **options)
+        return cls(packed, classes, source, **options)
 
     @classmethod
     def stand_in(cls, *, objects: int = 600, **options) -> Self:
@@ -137,7 +135,7 @@ class NMR(StoredOrbits):
         splits = split_objects(objects, test_share=0.2)
         packed = {split: views[index] for split, index in splits.items()}
         classes = {split: index % len(CLASSES) for split, index in splits.items()}
-        return cls(packed, classes, STAND_IN, True, **options)
+        return cls(packed, classes, STAND_IN, **options)
 
     @staticmethod
     def has_real(data_root: Path) -> bool:

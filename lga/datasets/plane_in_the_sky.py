@@ -38,7 +38,6 @@ class PlaneInTheSky(StoredOrbits):
         rotations: (n, r, 3, 3).
         skies: uint8 (n, 3, 64, 64).
         source: what the aircraft and skies are.
-        is_stand_in: whether they stand in for ShapeNet and SWIMSEG.
         copy_of: (n,), each aircraft's own index, or that of the training aircraft of which it is a
             copy; copies come last and train. None without copies.
         permuted_channels: whether red, green and blue change places at random in training pairs.
@@ -56,7 +55,6 @@ class PlaneInTheSky(StoredOrbits):
         rotations: Tensor,
         skies: Tensor,
         source: str,
-        is_stand_in: bool,
         copy_of: Tensor | None = None,
         *,
         permuted_channels: bool = False,
@@ -80,7 +78,7 @@ class PlaneInTheSky(StoredOrbits):
         )
         self.image_shape = (3, *foreground.shape[3:])
         self.skies, self.pictures_per_aircraft = skies, r
-        self.source, self.is_stand_in = source, is_stand_in
+        self.source = source
 
     def to(self, device: torch.device | str) -> Self:
         self.skies = self.skies.to(device)
@@ -128,7 +126,7 @@ class PlaneInTheSky(StoredOrbits):
             torch.from_numpy(arrays[k]) for k in ("foreground", "rotations", "skies", "copy_of")
         )
         source = str(arrays["source"])
-        return cls(foreground, rotations, skies, source, False, copy_of, **options)
+        return cls(foreground, rotations, skies, source, copy_of, **options)
 
     @classmethod
     def stand_in(cls, *, objects: int = 200, views: int = ROTATIONS, **options) -> Self:
@@ -150,7 +148,7 @@ class PlaneInTheSky(StoredOrbits):
 
         arrays = cached(f"plane_in_the_sky-{objects}-{views}", make)
         tensors = [torch.from_numpy(arrays[k]) for k in ("foreground", "rotations", "skies")]
-        return cls(*tensors, STAND_IN, True, **options)
+        return cls(*tensors, STAND_IN, **options)
 
     @staticmethod
     def has_real(data_root: Path) -> bool:

@@ -28,7 +28,7 @@ class TurnedOriginals(OrbitDataset):
 
     def __init__(self, originals: Originals, *, upright: bool = False) -> None:
         self.originals, self.upright = originals, upright
-        self.source, self.is_stand_in = originals.source, originals.is_stand_in
+        self.source = originals.source
         self.image_shape = tuple(originals.images["train"].shape[1:])
 
     def to(self, device: torch.device | str) -> Self:

@@ -65,9 +65,7 @@ def read_mnist(data_root: Path) -> Originals:
     splits = split_objects(len(train_images), test_share=0)
     images = {split: train_images[index] for split, index in splits.items()}
     labels = {split: train_labels[index] for split, index in splits.items()}
-    return Originals(
-        images | {"test": test_images}, labels | {"test": test_labels}, MNIST, is_stand_in=False
-    )
+    return Originals(images | {"test": test_images}, labels | {"test": test_labels}, MNIST)
 
 
 def download_mnist(data_root: Path) -> None:
@@ -107,6 +105,5 @@ def read_small_digits() -> Originals:
     return Originals(
         {split: images[index] for split, index in splits.items()},
         {split: labels[index] for split, index in splits.items()},
-        source=SMALL_DIGITS,
-        is_stand_in=True,
+        SMALL_DIGITS,
     )

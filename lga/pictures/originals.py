@@ -17,13 +17,11 @@ class Originals:
         images: uint8 (n, 1, H, W) or (n, 1, D, H, W) for each split, in [0, 255].
         labels: classes (n,) for each split; empty where there are none.
         source: what they are.
-        is_stand_in: whether they stand in for the published data.
     """
 
     images: dict[Split, Tensor]
     labels: dict[Split, Tensor]
     source: str
-    is_stand_in: bool
 
     def to(self, device: torch.device) -> Self:
         return replace(self, images={split: x.to(device) for split, x in self.images.items()})

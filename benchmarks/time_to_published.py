@@ -1,11 +1,13 @@
 """Seconds and pairs until a run's validation PSNR first reached its dataset's published figure.
 
 Read off the committed records, not measured anew: a run's device stands beside its figures, and
-runs of one machine may have shared it. Runs with overrides are left out. `lga bench` prints it;
-`python benchmarks/time_to_published.py` writes it beside this file.
+runs of one machine may have shared it. Runs with overrides are left out but for those of the
+`budget` ablation, which are no longer than they need be. `lga bench` prints it; `python
+benchmarks/time_to_published.py` writes it beside this file.
 """
 
 import json
+from itertools import product
 from pathlib import Path
 
 from lga.paths import RESULTS
@@ -22,12 +24,14 @@ PUBLISHED_DB = {
 
 
 def measure() -> dict[str, list[dict]]:
-    """By profile, dataset and system: seed, seconds, pairs, the best validation and the device."""
+    """By profile, dataset and system: seed, budget, seconds, pairs, best validation, device."""
     measured: dict[str, list[dict]] = {}
-    for profile in PROFILES:
-        for path in sorted((RESULTS / profile).glob("*/*/seed-*/metrics.json")):
+    short = sorted((RESULTS / "ablations" / "budget").glob("*"))
+    for root, profile in product((RESULTS, *short), PROFILES):
+        for path in sorted((root / profile).glob("*/*/seed-*/metrics.json")):
             record, history = read_record(path), read_history(path.with_name("history.csv"))
-            if record["overrides"] or len(history) < 2 or "stand-in" in record["source"]:
+            varied = root == RESULTS and record["overrides"]
+            if varied or len(history) < 2 or "stand-in" in record["source"]:
                 continue
             published_db = PUBLISHED_DB.get(record["dataset"])
             if published_db is None:
@@ -36,7 +40,8 @@ def measure() -> dict[str, list[dict]]:
             first = reached[0] if reached else {}
             name = f"{profile} {record['dataset']} {record['system']}"
             measured.setdefault(name, []).append({
-                "seed": record["seed"], "published_db": published_db,
+                "seed": record["seed"], "train_pairs": record["train_pairs"],
+                "published_db": published_db,
                 "seconds": first.get("seconds"), "pairs": first.get("pairs"),
                 "best_validation_db": max(row["validation_psnr_db"] for row in history),
                 "source": record["source"], "device": record.get("device"),

@@ -75,6 +75,15 @@ ABLATIONS = {
             Variant("+ free latent", "lga", "batch_size=32"),
         ),
     ),
+    "budget": Ablation(
+        "How soon does lga_matched pass the published 26.07 dB?",
+        "rotated_mnist",
+        "validations=20 test_pairs=2000",
+        tuple(
+            Variant(f"{pairs // 1000},000 pairs", "lga_matched", f"train_pairs={pairs}")
+            for pairs in (40_000, 80_000)
+        ),
+    ),
     "still": Ablation(
         "What is it worth on blocked MNIST to tell what stays from what moves?",
         "blocked_mnist",

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 import lga
+from lga.datasets.base import StoredOrbits
 from lga.groups import SO2, SO3
 
 
@@ -40,6 +41,28 @@ def test_held_out_images_are_never_trained_on_and_pairs_lead_to_them():
     for split, count in (("validation", 3), ("test", 6)):
         firsts, seconds = seen[split]
         assert firsts <= trained and not seconds & trained and len(seconds) == count
+
+
+def test_pairs_are_any_two_images_of_an_object_and_g_leads_from_one_to_the_other():
+    """Under SO(3), where the order of composition is seen."""
+    owner = [k // 4 for k in range(80)]
+    images = torch.arange(80).div(80).view(80, 1, 1, 1).expand(80, 1, 28, 28)
+    elements = SO3().sample(80, torch.Generator().manual_seed(0))
+    dataset = StoredOrbits(images, elements, owner, SO3())
+    pairs = dataset.pairs("train", 4000, torch.Generator().manual_seed(1))
+    seen = set()
+    for x1, x2, g in zip(pairs.x1, pairs.x2, pairs.g, strict=True):
+        i, j = (round(80 * float(x.mean())) for x in (x1, x2))
+        assert i != j and owner[i] == owner[j]
+        torch.testing.assert_close(g @ elements[i], elements[j])
+        seen.add((i, j))
+    assert len(seen) == dataset.size("train") * 4 * 3
+
+    g = elements[2] @ elements[0].T  # from the first image of object 0 to its third
+    split = next(s for s in dataset.objects if 0 in dataset.objects[s])
+    index = dataset.objects[split].tolist().index(0)
+    assert torch.equal(dataset.view(split, index, g[None])[0], images[2])
+    assert dataset.view(split, index, SO3().sample(1)) is None
 
 
 def test_few_objects_are_told_what_to_do():

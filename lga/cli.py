@@ -212,9 +212,7 @@ def reproduce(
         command += ["--resources", f"gpu={GPU_SHARES * devices}"]
     command += ["--config", *(f"{key}={json.dumps(value)}" for key, value in config.items())]
     beside = min(cores // threads, len(cells))
-    print(
-        f"{len(cells)} runs, up to {beside} side by side, threads for each: {threads}", flush=True
-    )
+    print(f"runs: {len(cells)}, side by side: {beside}, threads for each: {threads}", flush=True)
     with interruptible():
         failed = call(command)
     print_tables(profile, results)

@@ -219,13 +219,13 @@ def test_a_stretched_mesh_is_another_shape_of_the_same_size():
 def test_copies_of_aircraft_that_do_not_train_are_refused():
     dataset = lga.load_dataset("plane_in_the_sky", "stand-in", objects=8, views=2)
     turned = dataset.elements.view(8, 2, 3, 3)
-    arrays = dataset.images.view(8, 2, 4, 64, 64), turned, dataset.skies, "planes", False
+    arrays = dataset.images.view(8, 2, 4, 64, 64), turned, dataset.skies
     alone = torch.arange(8)
     test = int(dataset.objects["test"][0])
 
     def with_copies(copy_of):
-        more = (torch.cat([array, array[: len(copy_of) - 8]]) for array in arrays[:3])
-        return planes_module.PlaneInTheSky(*more, "planes", False, copy_of)
+        more = (torch.cat([array, array[: len(copy_of) - 8]]) for array in arrays)
+        return planes_module.PlaneInTheSky(*more, "planes", copy_of)
 
     train = int(dataset.objects["train"][0])
     both = with_copies(torch.cat([alone, torch.tensor([train, train])]))

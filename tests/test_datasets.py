@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import torch
+from conftest import SMALL
 
 import lga
 from lga.groups import SO2
@@ -50,6 +51,12 @@ def test_fixed_pairs_are_the_same_for_all_and_go_through_every_object(digits):
     ink = digits.originals.images["test"].double().mean((1, 2, 3)) / 255
     seen = torch.cat([batch.x1 for batch in whole]).double().mean((1, 2, 3))
     torch.testing.assert_close(seen[: len(ink)], ink, rtol=0.03, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", lga.DATASETS)
+def test_a_stand_in_says_that_it_is_one(name):
+    dataset = lga.load_dataset(name, "stand-in", **SMALL.get(name, {}))
+    assert dataset.is_stand_in and "stand-in" in dataset.source
 
 
 def test_splits_share_no_digit(digits):

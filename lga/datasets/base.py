@@ -249,8 +249,8 @@ class StoredOrbits(OrbitDataset):
     """
 
     name = "own"
+    sources = ("own images", "none")
     source = "own images"
-    is_stand_in = False
 
     def __init__(
         self,

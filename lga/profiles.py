@@ -233,7 +233,7 @@ RULES = (
         {"train_pairs": 1_000_000},
         profile="standard", dataset="rotated_mnist", system="lga_matched",
     ),
-    Rule({"muon_learning_rate": 0.04}, dataset="rotated_mnist", system="lga_matched"),
+    Rule({"muon_learning_rate": 0.04, "depth": 11}, dataset="rotated_mnist", system="lga_matched"),
     Rule({"batch_size": 16}, dataset=RENDERED, system="lga"),
     Rule({"train_pairs": 144_000}, profile="standard", dataset=RENDERED, system="lga"),
     Rule({"batch_size": 8}, dataset="brain_mri", system="lga"),
@@ -243,7 +243,7 @@ RULES = (
     Rule({"train_pairs": 12_800}, profile="quick", dataset=MNISTS, system="lga"),
     Rule({"train_pairs": 1_000}, profile="quick", dataset="brain_mri", system="lga"),
     Rule({"still": False}, dataset="rotated_mnist", system="lga"),
-    Rule({"still": 4, "depth": 8}, dataset="blocked_mnist", system="lga_matched"),
+    Rule({"still": 4}, dataset="blocked_mnist", system="lga_matched"),
     # jin2024, section 6.1: the latent-inverse term is used on rotated MNIST only.
     Rule({"latent_inverse_weight": 1e-4}, dataset="rotated_mnist", system="jin2024"),
     # A volume says more than a digit: 32 vectors of R³.

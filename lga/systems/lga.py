@@ -143,8 +143,8 @@ class LGAMatched(LGA):
         group: turns of the image plane.
         still: how many of the 24 numbers are for what stays; 0 for none.
         multiplicities: of the other numbers, by frequency, with commas; "auto" for 24 or 20.
-        width, depth: of the decoder's circle; a multiple of 3, and its blocks. 11 blocks keep to
-            `jin2024`'s parameters where nothing stays, 8 where something does.
+        width, depth: of the decoder's circle; a multiple of 3, and its blocks. Where nothing stays
+            there is room for 11 blocks within `jin2024`'s parameters, beside what stays for 8.
         loss_form: "log" optimises PSNR, "mse" is `jin2024`'s.
     """
 
@@ -156,7 +156,7 @@ class LGAMatched(LGA):
         still: int = 0,
         multiplicities: str = "auto",
         width: int = 96,
-        depth: int = 11,
+        depth: int = 8,
         loss_form: Form = "log",
     ) -> None:
         if multiplicities == "auto":

@@ -7,7 +7,7 @@ PROFILE ?= quick
 SYSTEMS ?= lga,jin2024,swarnali2025
 DATASETS ?= all
 # Tests and notebooks run one per core, each on one thread.
-SHARED := OMP_NUM_THREADS=1 $(BIN)/pytest --quiet -n $(CORES)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --quiet -n $(CORES)
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -32,8 +32,8 @@ reproduce: setup ## run the notebooks on the stand-ins, end with the tables (SYS
 .PHONY: test
 test: setup ## lint, unit tests, a small grid, and nbval on the notebooks
 	$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
-	$(SHARED) --dist worksteal --durations 5 tests
-	$(SHARED) --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout 900 notebooks
+	$(PYTEST) --dist worksteal --durations 5 tests
+	$(PYTEST) --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout 900 notebooks
 
 .PHONY: lint
 lint: setup ## format the code and fix what ruff can

@@ -10,6 +10,7 @@ import json
 from itertools import product
 from pathlib import Path
 
+from lga.ablations import ABLATIONS, variant_root
 from lga.paths import RESULTS
 from lga.profiles import PROFILES
 from lga.records import read_history, read_record, write_whole
@@ -26,7 +27,7 @@ PUBLISHED_DB = {
 def measure() -> dict[str, list[dict]]:
     """By profile, dataset and system: seed, budget, seconds, pairs, best validation, device."""
     measured: dict[str, list[dict]] = {}
-    short = sorted((RESULTS / "ablations" / "budget").glob("*"))
+    short = (variant_root(None, "budget", variant) for variant in ABLATIONS["budget"].variants)
     for root, profile in product((RESULTS, *short), PROFILES):
         for path in sorted((root / profile).glob("*/*/seed-*/metrics.json")):
             record, history = read_record(path), read_history(path.with_name("history.csv"))

@@ -99,7 +99,6 @@ def in_order(cells: list[tuple[str, str, int]], profile: str) -> list[tuple[str,
     The longest first, so that none is waited for at the end. In the paper profile, which may be cut
     off, by worth: what compares `lga` and `jin2024` on digits, then elsewhere, then the baselines.
     """
-
     speeds = recorded_speeds()
 
     def place(cell: tuple[str, str, int]) -> tuple[int, float]:

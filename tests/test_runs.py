@@ -35,8 +35,6 @@ def test_the_paper_profile_takes_its_first_steps(cell, tmp_path, monkeypatch):
 
     monkeypatch.setattr("lga.systems.jin2024.lpips_network", missing)
     monkeypatch.setattr("lga.evaluation.lpips_network", missing)
-    # A gigabyte for the largest; `test_training` resumes.
-    monkeypatch.setattr("lga.records.RunFolder.save_checkpoint", lambda *_: None)
     few = {"train_pairs": 4, "batch_size": 2, "validations": 1, "validation_pairs": 2,
            "test_pairs": 2} | SMALL.get(cell[0], {})  # fmt: skip
     if cell[1] == "sajjadi2022":

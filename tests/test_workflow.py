@@ -1,5 +1,6 @@
-"""A tiny grid end to end: Snakemake, papermill, records, tables; and again with nothing to do."""
+"""A tiny grid end to end: Snakemake, papermill, records, tables; and again with one thing to do."""
 
+import json
 import subprocess
 import sys
 
@@ -9,31 +10,28 @@ from lga import catalogue
 
 
 @pytest.mark.slow
-def test_a_tiny_grid_ends_with_tables_and_does_nothing_twice(tmp_path):
-    def grid(systems: str, cores: int) -> subprocess.CompletedProcess:
-        command = [
-            sys.executable, "-m", "lga.cli", "reproduce", "--datasets", "rotated_mnist",
-            "--systems", systems, "--results", str(tmp_path), "--cores", str(cores),
-            "--set", "train_pairs=256", "--set", "validations=2", "--set", "test_pairs=20",
-        ]  # fmt: skip
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-
-    first = grid("jin2024", cores=1)
+def test_a_tiny_grid_ends_with_tables_and_makes_again_only_what_is_missing(tmp_path):
+    command = [
+        sys.executable, "-m", "lga.cli", "reproduce", "--datasets", "rotated_mnist",
+        "--systems", "jin2024,copy_input", "--results", str(tmp_path), "--cores", "2",
+        "--set", "train_pairs=256", "--set", "validations=2", "--set", "test_pairs=20",
+    ]  # fmt: skip
+    first = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert first.returncode == 0, first.stderr
-    assert "# Table 1, quick profile" in first.stdout and "(stand-in for MNIST)" in first.stdout
-    assert "runs: 1, side by side: 1, threads for each: 1" in first.stdout
-    assert "step" in first.stderr  # progress is seen while it runs
-    assert (tmp_path / "quick" / "table_1.csv").exists()
-    (made,) = tmp_path.glob("quick/rotated_mnist/*/seed-0/metrics.json")
-    record = made.read_text()
-
-    more = grid("jin2024,copy_input", cores=2)
-    assert more.returncode == 0 and "# Table 1" in more.stdout
-    assert made.read_text() == record
     records = sorted(tmp_path.glob("quick/rotated_mnist/*/seed-0/metrics.json"))
     assert [p.parts[-3] for p in records] == ["copy_input", "jin2024"]
     assert all((p.parent / "notebook.ipynb").exists() for p in records)
-    assert "runs: 2, side by side: 2, threads for each: 1" in more.stdout
+    assert "# Table 1, quick profile" in first.stdout and "(stand-in for MNIST)" in first.stdout
+    assert "runs: 2, side by side: 2, threads for each: 1" in first.stdout
+    assert "step" in first.stderr  # progress is seen while it runs
+    assert (tmp_path / "quick" / "table_1.csv").exists()
+
+    started = [json.loads(p.read_text())["started_at"] for p in records]
+    records[0].unlink()
+    again = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert again.returncode == 0 and "# Table 1" in again.stdout
+    restarted = [json.loads(p.read_text())["started_at"] for p in records]
+    assert restarted[0] != started[0] and restarted[1] == started[1]
 
 
 def test_a_grid_starts_with_what_takes_longest_or_is_worth_most():
@@ -54,7 +52,7 @@ def test_a_grid_starts_with_what_takes_longest_or_is_worth_most():
 def test_two_grids_at_once_share_the_work(tmp_path):
     command = [
         sys.executable, "-m", "lga.cli", "reproduce", "--datasets", "rotated_mnist",
-        "--systems", "copy_input", "--results", str(tmp_path), "--cores", "1",
+        "--systems", "copy_input", "--seeds", "0,1", "--results", str(tmp_path), "--cores", "1",
         "--set", "test_pairs=20",
     ]  # fmt: skip
     grids = [
@@ -65,8 +63,8 @@ def test_two_grids_at_once_share_the_work(tmp_path):
     for grid in grids:
         shown, _ = grid.communicate(timeout=300)
         assert grid.returncode == 0, shown
-    (record,) = tmp_path.glob("quick/rotated_mnist/copy_input/seed-0/metrics.json")
-    assert (record.parent / "notebook.ipynb").exists()
+    records = sorted(tmp_path.glob("quick/rotated_mnist/copy_input/seed-*/metrics.json"))
+    assert len(records) == 2 and all((p.parent / "notebook.ipynb").exists() for p in records)
 
 
 @pytest.mark.slow

@@ -230,7 +230,7 @@ RULES = (
     Rule({"muon_learning_rate": 0.04}, dataset="rotated_mnist", system="lga"),
     Rule({"batch_size": 32}, dataset=MNISTS, system=("lga_matched", "lga_generic")),
     Rule(
-        {"train_pairs": 1_000_000},
+        {"train_pairs": 1_400_000},
         profile="standard", dataset="rotated_mnist", system="lga_matched",
     ),
     Rule({"muon_learning_rate": 0.04, "depth": 11}, dataset="rotated_mnist", system="lga_matched"),

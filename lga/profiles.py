@@ -126,7 +126,7 @@ RULES = (
     ),
     Rule(
         {"train_pairs": 16_000, "batch_size": 16, "learning_rate": 1e-3, "test_pairs": 2_000,
-         "validation_pairs": 200, "validations": 20},
+         "validation_pairs": 200, "validations": 20, "warped": True},
         profile="standard", dataset="brain_mri",
     ),
     Rule(
@@ -237,6 +237,7 @@ RULES = (
     Rule({"batch_size": 16}, dataset=RENDERED, system="lga"),
     Rule({"train_pairs": 144_000}, profile="standard", dataset=RENDERED, system="lga"),
     Rule({"batch_size": 8}, dataset="brain_mri", system="lga"),
+    Rule({"batch_size": 16}, dataset="brain_mri", system="lga_generic"),
     Rule({"batch_size": 8}, profile="standard", dataset=VOLUMES, system="lga"),
     Rule({"optimizer": "adam"}, dataset=VOLUMES, system="lga"),
     Rule({"batch_size": 8, "train_pairs": 400}, profile="quick", dataset=VOLUMES, system="lga"),

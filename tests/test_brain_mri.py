@@ -7,7 +7,7 @@ import torch
 
 import lga
 from lga.datasets import prepare_dataset
-from lga.datasets.brain_mri import CLAMP
+from lga.datasets.brain_mri import CLAMP, warp
 from lga.pictures import heads
 from lga.pictures.phantoms import synthesize
 
@@ -51,6 +51,35 @@ def test_sigma_widens_the_contrasts():
     pairs = narrow.pairs("train", 200, torch.Generator().manual_seed(0))
     a, _ = narrow.group.scale_shift(pairs.g)
     assert 0.1 < a.log().std() < 0.2  # two draws: σ√2
+
+
+def test_warped_slices_train_and_nothing_else_is_touched(brains):
+    warped = lga.load_dataset("brain_mri", "stand-in", subjects=24, warped=True)
+    assert "training slices warped" in warped.remarks["protocol"]
+    for split in ("validation", "test"):
+        for plain, same in zip(
+            brains.fixed_pairs(split, 8), warped.fixed_pairs(split, 8), strict=True
+        ):
+            assert torch.equal(plain.x1, same.x1) and torch.equal(plain.x2, same.x2)
+    first, second = (
+        data.pairs("train", 16, torch.Generator().manual_seed(0)) for data in (brains, warped)
+    )
+    assert torch.equal(first.g, second.g)
+    assert ((first.x1 - second.x1).abs().flatten(1).mean(1) > 0.01).all()
+    # Both pictures of a pair are warped alike: what shows no brain is the same in both.
+    assert ((second.x1 != second.x2).float().mean((1, 2, 3)) < 0.6).all()
+
+
+def test_a_warp_takes_the_mask_along_and_keeps_the_head_in_the_picture(brains):
+    slices, masks = brains.slices[:8], brains.masks[:8]
+    ink, brain = warp(masks.float(), masks, torch.Generator().manual_seed(0))
+    # The mask warped as a picture is the mask warped as a mask, but for pixels at its rim.
+    assert ((ink > 0.5) == brain).float().mean() > 0.99
+    area = brain.float().mean((1, 2, 3)) / masks.float().mean((1, 2, 3))
+    assert (area > 0.5).all() and (area < 1.7).all() and area.std() > 0.05
+    again, _ = warp(slices, masks, torch.Generator().manual_seed(0))
+    assert torch.equal(again, warp(slices, masks, torch.Generator().manual_seed(0))[0])
+    assert again.min() >= 0 and again.max() <= 1
 
 
 def test_fixed_contrasts_are_few_and_never_the_same_in_a_pair(brains):

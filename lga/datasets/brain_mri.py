@@ -11,10 +11,11 @@ from typing import Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lga.datasets.base import OrbitDataset
-from lga.groups import Affine
+from lga.groups import SO2, Affine
 from lga.pairs import Pairs
 from lga.splits import Split, split_objects
 
@@ -34,6 +35,8 @@ class BrainMRI(OrbitDataset):
             variance.
         contrasts: how many fixed contrasts there are, the same for every slice, so that one slice
             can demonstrate what is done to another; 100 in the paper, 0 for fresh ones.
+        warped: whether slices that train are mirrored, turned, stretched and sheared at random
+            (see `warp`): a few subjects are soon known by heart.
     """
 
     name = "brain_mri"
@@ -50,8 +53,9 @@ class BrainMRI(OrbitDataset):
         *,
         sigma: float = 0.5,
         contrasts: int = 0,
+        warped: bool = False,
     ) -> None:
-        self.slices, self.masks = slices, masks
+        self.slices, self.masks, self.warped = slices, masks, warped
         self.source = source
         self.group = Affine(sigma)
         if contrasts == 1 or contrasts < 0:
@@ -63,6 +67,7 @@ class BrainMRI(OrbitDataset):
             f"{1 - CLAMP:g}]; "
             + (f"{contrasts} fixed contrasts" if contrasts else "fresh contrasts")
             + f", σ = {sigma:g}"
+            + (", training slices warped" if warped else "")
         }
         self.objects = split_objects(len(slices), TEST_SHARE)
         if not len(self.objects["train"]):
@@ -80,6 +85,8 @@ class BrainMRI(OrbitDataset):
         h1, h2 = (h.to(self.device) for h in self.two_contrasts(len(objects), generator))
         subject = self.objects[split][objects].to(self.device)
         slices, masks = self.slices[subject], self.masks[subject]
+        if self.warped and split == "train":
+            slices, masks = warp(slices, masks, generator)
         x1, x2 = (self.contrast(h, slices, masks) for h in (h1, h2))
         return Pairs(x1, x2, self.group.compose(h2, self.group.inverse(h1)))
 
@@ -167,6 +174,29 @@ class BrainMRI(OrbitDataset):
         for folder in subject_folders(data_root):
             read_slice(folder)
             print(f"{folder.name}: T1 and brain mask read", flush=True)
+
+
+def warp(slices: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Slices and their masks, (n, 1, H, W) both, each under an affine map of the plane of its own.
+
+    About as far as heads and their poses differ: half are mirrored; turned by up to 17° either way,
+    each axis stretched by up to 1.28, sheared by up to 0.2, moved by a twentieth of the picture.
+    """
+    n = len(slices)
+
+    def within(reach: float) -> Tensor:
+        return reach * (2 * torch.rand(n, generator=generator) - 1)
+
+    mirror = torch.where(within(1.0) < 0, -1.0, 1.0)
+    wide, high, shear = within(0.25).exp(), within(0.25).exp(), within(0.2)
+    rows = torch.stack([mirror * wide, shear], 1), torch.stack([torch.zeros(n), high], 1)
+    linear = SO2().rotation(within(0.3)) @ torch.stack(rows, 1)
+    shift = torch.stack([within(0.1), within(0.1)], 1)
+    pull_back = torch.cat([linear, shift[..., None]], 2).to(slices.device)
+    grid = F.affine_grid(pull_back, list(slices.shape), align_corners=False)
+    warped = F.grid_sample(slices, grid, align_corners=False)
+    on_brain = F.grid_sample(masks.float(), grid, mode="nearest", align_corners=False) > 0.5
+    return warped, on_brain
 
 
 def subject_folders(data_root: Path) -> list[Path]:

@@ -25,11 +25,13 @@ class Variant:
         label: what it is, for people.
         system: by name.
         overrides: what it changes, as for `--set`.
+        source: where its pictures come from, if not where the others' do.
     """
 
     label: str
     system: str
     overrides: str = ""
+    source: str = ""
 
     @property
     def folder(self) -> str:
@@ -126,14 +128,16 @@ ABLATIONS = {
         ),
     ),
     "contrast": Ablation(
-        "What do jin2024's latent, vectors at every pixel and the logit make of contrast?",
+        "What do jin2024's latent, vectors at every pixel and warped slices make of contrast?",
         "brain_mri",
         "train_pairs=3200 validations=4 test_pairs=500",
         (
             Variant("jin2024", "jin2024"),
             Variant("its network, Muon, log loss", "lga_generic"),
             Variant("vectors at every pixel", "lga"),
-            Variant("and the logit as input", "lga", "logit=True"),
+            Variant("the same, slices as they are", "lga", "warped=False"),
+            Variant("the same, given the logit", "lga", "logit=True"),
+            Variant("the same, template brains", "lga", source="stand-in"),
         ),
     ),
     "selection": Ablation(
@@ -205,8 +209,9 @@ def ablate(
             root = variant_root(results, name, variant)
             overrides = f"{ablation.budget} {variant.overrides}"
             run = configure(
-                ablation.dataset, variant.system, profile, seed, source, data_root, root, overrides
-            )
+                ablation.dataset, variant.system, profile, seed, variant.source or source,
+                data_root, root, overrides,
+            )  # fmt: skip
             if run.system_options.get("perceptual_weight") and not lpips_weights().is_file():
                 print(f"{name}: {variant.label} left out, LPIPS' weights are not here", flush=True)
                 continue

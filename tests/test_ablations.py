@@ -52,6 +52,13 @@ def test_a_variant_that_needs_lpips_weights_is_left_out_without_them(tmp_path, m
     assert len(frame) == 12 and not frame["seeds"].any()
 
 
+def test_a_variant_may_have_pictures_of_its_own(tmp_path, monkeypatch):
+    tried = []
+    monkeypatch.setattr(ablations, "execute", tried.append)
+    ablations.ablate("contrast", "quick", (0,), "real", None, tmp_path)
+    assert [run.source for run in tried] == ["real"] * 5 + ["stand-in"]
+
+
 def test_an_unknown_ablation_is_an_error_that_helps():
     with pytest.raises(ValueError, match="did you mean 'ingredients'"):
         ablations.ablate("ingredient")

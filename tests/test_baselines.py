@@ -410,6 +410,7 @@ def test_moved_rays_meet_the_unmoved_point(camera, group):
 @pytest.mark.parametrize("side", [64, 17])
 def test_rays_go_through_pixel_centres(side):
     rays = TURNTABLE.rays(side)
+    torch.testing.assert_close(rays.norm(dim=-1), torch.ones(side, side))
     column, row = project(TURNTABLE, rays.reshape(-1, 3), side)
     rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     torch.testing.assert_close(column, columns.flatten() + 0.5, rtol=0, atol=1e-3)

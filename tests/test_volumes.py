@@ -79,7 +79,8 @@ def test_a_public_file_that_is_missing_or_wrong_is_named(medmnist):
         lga.load_dataset("adrenal_3d", "real", root)
 
 
-def test_a_nifti_cube_lies_in_world_coordinates(tmp_path):
+@pytest.fixture
+def subject(tmp_path):
     """A bright blob to the right, up and to the front of the brain's middle, voxels flipped."""
     import nibabel
 
@@ -89,17 +90,33 @@ def test_a_nifti_cube_lies_in_world_coordinates(tmp_path):
     world = world + affine[:3, 3]
     brain = np.linalg.norm(world, axis=-1) < 70
     blob = np.linalg.norm(world - [30, 20, 40], axis=-1) < 15
-    folder = tmp_path / "one"
-    folder.mkdir()
+    folder = tmp_path / "brain" / "one"
+    folder.mkdir(parents=True)
     for name, array in (("T1w", 100.0 * brain + 100 * blob), ("brainmask", 1.0 * brain)):
         nibabel.save(
             nibabel.Nifti1Image(array.astype(np.float32), affine), folder / f"{name}.nii.gz"
         )
-    cube = read_cube(folder, 32)
+    return folder
+
+
+def test_a_nifti_cube_lies_in_world_coordinates(subject):
+    cube = read_cube(subject, 32)
     assert cube.shape == (32, 32, 32) and cube.min() >= 0 and cube.max() <= 1
     bright = np.argwhere(cube > 0.8).mean(0)
     millimetres = ((bright + 0.5) / 32 - 0.5) * 220
     np.testing.assert_allclose(millimetres, [20, -40, 30], atol=4)  # depth to the front, rows down
+
+
+def test_brains_in_space_have_the_side_that_is_asked_for(subject):
+    root = subject.parent
+    for name in ("two", "three", "four"):
+        (root / name).symlink_to(subject)
+    for side in (32, 24):
+        dataset = lga.load_dataset("brain_3d", "real", root.parent, side=side)
+        assert dataset.image_shape == (1, side, side, side)
+        assert lga.DATASETS["brain_3d"].for_options(side=side).image_shape == dataset.image_shape
+        seen = dataset.view("test", 0, SO3().identity(1))[0, 0]
+        np.testing.assert_allclose(seen.numpy(), read_cube(subject, side), atol=0.003)
 
 
 @pytest.mark.parametrize("data_range", [1.0, 255.0])

@@ -14,7 +14,7 @@ def test_every_variant_resolves_and_has_a_folder_of_its_own(name):
     folders = [variant.folder for variant in ablation.variants]
     assert len(set(folders)) == len(folders) and all(folders)
     for variant in ablation.variants:
-        run = lga.configure(ablation.dataset, variant.system, "standard",
+        run = lga.configure(variant.dataset or ablation.dataset, variant.system, "standard",
                             overrides=f"{ablation.budget} {variant.overrides}")  # fmt: skip
         assert run.settings.train_pairs <= 200_000
 
@@ -57,6 +57,11 @@ def test_a_variant_may_have_pictures_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setattr(ablations, "execute", tried.append)
     ablations.ablate("contrast", "quick", (0,), "real", None, tmp_path)
     assert [run.source for run in tried] == ["real"] * 5 + ["stand-in"]
+    tried.clear()
+    ablations.ablate("budget", "quick", (0,), "real", None, tmp_path)
+    assert [run.dataset for run in tried] == ["rotated_mnist", "blocked_mnist"]
+    rows = ablations.table("budget", "quick", tmp_path)
+    assert list(rows["dataset"]) == ["rotated_mnist", "blocked_mnist"]
 
 
 def test_an_unknown_ablation_is_an_error_that_helps():

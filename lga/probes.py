@@ -59,16 +59,19 @@ def scores(
         x, y = train[:labels], classes[:labels]
         if len(np.unique(y)) < 2:
             continue
+        components = min(COMPONENTS, labels, x.shape[1])
+        reduce = [PCA(components, random_state=0)] if components < x.shape[1] else []
+        main = make_pipeline(StandardScaler(), *reduce).fit(x)
         probes = {
             "logistic": LogisticRegression(C=0.1, max_iter=1_000),
             "knn": KNeighborsClassifier(min(5, labels)),
         }
+        x = main.transform(x)
+        seen = {name: (main.transform(test), truth) for name, (test, truth) in tests.items()}
         for name, probe in probes.items():
-            components = min(COMPONENTS, labels, x.shape[1])
-            reduce = [PCA(components, random_state=0)] if components < x.shape[1] else []
-            pipeline = make_pipeline(StandardScaler(), *reduce, probe).fit(x, y)
-            for tested_on, (test, truth) in tests.items():
-                yield name, tested_on, labels, float(pipeline.score(test, truth))
+            probe.fit(x, y)
+            for tested_on, (test, truth) in seen.items():
+                yield name, tested_on, labels, float(probe.score(test, truth))
 
 
 def pose_score(train: np.ndarray, poses: np.ndarray, test: np.ndarray, truth: np.ndarray) -> float:
@@ -88,29 +91,30 @@ def flat_elements(found: Labelled) -> np.ndarray:
 
 
 def probed(
-    features: Features, dataset: OrbitDataset, draw: int
+    features: Features, dataset: OrbitDataset, draws: Sequence[int]
 ) -> Iterator[tuple[str, str, str, int, float]]:
-    """(part, probe, tested on, labels, score) of one way to see images.
+    """(part, probe, tested on, labels, score) of one way to see images, for each draw.
 
     Args:
         features: images (n, C, …) to features (n, d) by part.
         dataset: with classes.
-        draw: seed of the order in which labels are given.
+        draws: seeds of the orders in which labels are given.
     """
     upright, moved = (dataset.labelled("train", TRAIN, moved=m) for m in (False, True))
     test = {"upright": dataset.labelled("test", TEST, moved=False),
             "moved": dataset.labelled("test", TEST, moved=True)}  # fmt: skip
-    order = np.random.default_rng(draw).permutation(len(upright.labels))
+    orders = [np.random.default_rng(draw).permutation(len(upright.labels)) for draw in draws]
     seen = {name: features(found.images) for name, found in test.items()}
     learned, turned = features(upright.images), features(moved.images)
     for part, train in learned.items():
         tests = {n: (seen[n][part], found.labels.numpy()) for n, found in test.items()}
-        for row in scores(train[order], upright.labels.numpy()[order], tests):
-            yield part, *row
         score = pose_score(
             turned[part], flat_elements(moved), seen["moved"][part], flat_elements(test["moved"])
         )
-        yield part, "pose", "moved", len(moved.labels), score
+        for order in orders:
+            for row in scores(train[order], upright.labels.numpy()[order], tests):
+                yield part, *row
+            yield part, "pose", "moved", len(moved.labels), score
 
 
 def pixels(images: Tensor) -> dict[str, np.ndarray]:
@@ -139,10 +143,8 @@ def table(
         if not has_classes(dataset):
             continue
         trained = trained_latents(dataset.name, profile, results)
-        counted: dict[str, int] = {}
-        for label, seeds, features in ways_to_see(dataset, trained, profile, draws):
-            draw = counted[label] = counted.get(label, -1) + 1
-            for part, probe, tested_on, labels, score in probed(features, dataset, draw):
+        for label, seeds, features, order_seeds in ways_to_see(dataset, trained, profile, draws):
+            for part, probe, tested_on, labels, score in probed(features, dataset, order_seeds):
                 key = (dataset.name, label, part, probe, tested_on, labels, seeds, dataset.source)
                 rows.setdefault(key, []).append(score)
     columns = ["dataset", "system", "part", "probe", "tested_on", "labels", "seeds", "source"]
@@ -157,20 +159,21 @@ def ways_to_see(
     trained: Mapping[str, Sequence[LatentSystem]],
     profile: str,
     draws: int,
-) -> Iterator[tuple[str, int, Features]]:
-    """(label, seeds, features) of what is probed, each `draws` times.
+) -> Iterator[tuple[str, int, Features, Sequence[int]]]:
+    """(label, seeds, features, seeds of the orders of labels) of what is probed.
 
-    Pixels; every trained latent system with each of its seeds; the same networks untrained.
+    Pixels and every trained latent system with each of its seeds, in `draws` orders; the same
+    networks untrained, `draws` of them in an order each.
     """
-    for _ in range(draws):
-        yield "pixels", 0, pixels
+    yield "pixels", 0, pixels, range(draws)
     for system, ready in trained.items():
+        for k, one in enumerate(ready):
+            orders = range(k, draws * len(ready), len(ready))
+            yield system, len(ready), partial(parts, one), orders
         options = configure(dataset.name, system, profile).system_options
         for draw in range(draws):
-            for one in ready:
-                yield system, len(ready), partial(parts, one)
             untrained = build_system(system, dataset, draw, **options).eval()
-            yield f"{system}, untrained", draws, partial(parts, untrained)
+            yield f"{system}, untrained", draws, partial(parts, untrained), [draw]
 
 
 def has_classes(dataset: OrbitDataset) -> bool:

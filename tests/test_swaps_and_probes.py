@@ -111,13 +111,13 @@ def test_probes_find_the_class_in_one_part_and_the_pose_in_the_other(monkeypatch
         torch.cat([getattr(f, name) for f in found]) for name in ("images", "labels", "elements")
     )
     system = Transparent(labels, elements[:, :, 0], images)
-    rows = {row[:4]: row[4] for row in probes.probed(partial(probes.parts, system), digits, 0)}
+    rows = {row[:4]: row[4] for row in probes.probed(partial(probes.parts, system), digits, [0])}
     assert rows["z_i", "logistic", "moved", 300] > 0.99
     assert rows["z_i", "knn", "upright", 100] > 0.9
     assert rows["z_v", "logistic", "moved", 300] < 0.3
     assert rows["z_v", "pose", "moved", 300] > 0.99 and rows["z_i", "pose", "moved", 300] < 0.1
     assert rows["z", "pose", "moved", 300] > 0.95
-    chance = {row[:4]: row[4] for row in probes.probed(probes.pixels, digits, 0)}
+    chance = {row[:4]: row[4] for row in probes.probed(probes.pixels, digits, [0])}
     assert chance["pixels", "logistic", "upright", 300] > 0.7
     assert chance["pixels", "logistic", "moved", 300] < 0.7
 

@@ -7,7 +7,7 @@ import torch
 from skimage.transform import rotate
 
 import lga
-from lga.groups import SO2, rotate_maps
+from lga.groups import SO2, Affine, rotate_maps
 from lga.metrics import psnr_db
 from lga.networks import CompositeAutoencoder, Encoding, HarmonicAutoencoder, PolarAutoencoder
 from lga.networks.composite import Layers, StillMap, StillNumbers
@@ -154,12 +154,29 @@ def test_a_full_mask_hides_what_moves():
     assert torch.equal(Layers(black, white / 2, white).composed(), white)
 
 
-@pytest.mark.parametrize("dataset", ["rotated_mnist", "blocked_mnist"])
-def test_matched_is_no_larger_than_the_paper(dataset):
+@pytest.mark.parametrize(
+    "dataset, parameters, numbers",
+    [("rotated_mnist", 329_433, 24), ("blocked_mnist", 329_433, 24), ("brain_mri", 407_105, 1_024)],
+)
+def test_matched_is_no_larger_than_the_paper(dataset, parameters, numbers):
     run = lga.configure(dataset, "lga_matched", "standard")
     system = lga.SYSTEMS["lga_matched"].for_dataset(lga.DATASETS[dataset], **run.system_options)
-    assert parameter_count(system) <= 329_433
-    assert latent_numbers(system) == system.action.representation.channels == 24
+    assert parameter_count(system) <= parameters and latent_numbers(system) == numbers
+    paper = lga.SYSTEMS["jin2024"].for_dataset(lga.DATASETS[dataset])
+    assert parameter_count(paper) == parameters and latent_numbers(paper) == numbers
+
+
+def test_a_patch_is_said_by_its_own_numbers():
+    """Numbers of one patch paint it and what is near, and nothing far away."""
+    system = lga.SYSTEMS["lga_matched"]((1, 128, 128), Affine()).eval()
+    z = torch.randn(1, 4, 16, 16)
+    other = z.clone()
+    other[:, :, 2, 3] += 1
+    with torch.no_grad():
+        changed = (system.decode(Encoding(z)) - system.decode(Encoding(other))).abs()[0, 0]
+    row, column = divmod(int(changed.argmax()), 128)
+    assert abs(row - 20) < 12 and abs(column - 28) < 12
+    assert changed[64:, 64:].max() < 0.2 * changed.max()
 
 
 def test_generic_is_the_network_of_the_paper():

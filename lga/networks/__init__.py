@@ -9,7 +9,7 @@ from lga.networks.autoencoders import (
     RenderedAutoencoder,
 )
 from lga.networks.composite import CompositeAutoencoder, Layers, StillMap, StillNumbers
-from lga.networks.foreground import ForegroundAutoencoder, PixelAutoencoder
+from lga.networks.foreground import ForegroundAutoencoder, PatchAutoencoder, PixelAutoencoder
 from lga.networks.glow import Glow
 from lga.networks.polar import HarmonicAutoencoder, PolarAutoencoder
 from lga.networks.scene import SceneAutoencoder
@@ -30,6 +30,7 @@ __all__ = [
     "Layers",
     "MNISTAutoencoder",
     "MapAutoencoder",
+    "PatchAutoencoder",
     "PixelAutoencoder",
     "PolarAutoencoder",
     "RayDecoder",

@@ -285,3 +285,45 @@ class PixelAutoencoder(Autoencoder):
 
     def decode(self, encoding: Encoding) -> Tensor:
         return self.layers(encoding).composed()
+
+
+class PatchAutoencoder(Autoencoder):
+    """A few latent numbers for every patch of 8×8 pixels, for groups that change what pixels show.
+
+    As many numbers as a few wide maps would have, but each says something of one place, so that
+    what is learned of some places serves all.
+
+    Args:
+        image_shape: (C, H, W), H and W divisible by 16.
+        numbers: of a patch.
+        width: of the maps with a place for every patch; those twice as fine have 3/4 of it.
+        depth: blocks at each of the two resolutions.
+    """
+
+    def __init__(
+        self, image_shape: tuple[int, int, int], numbers: int, *, width: int = 64, depth: int = 2
+    ) -> None:
+        super().__init__()
+        channels, height, wide = image_shape
+        if height % 16 or wide % 16:
+            raise ValueError(f"image sides must be divisible by 16, got {height}×{wide}")
+        self.latent_shape = (numbers, height // 8, wide // 8)
+        fine = 3 * width // 4
+        self.pyramid = Pyramid(channels, (fine, width, width), (1, depth, 1))
+        self.up, self.at_patches = doubled(width, width), ModulatedBlock(width)
+        self.to_latent = nn.Sequential(nn.GroupNorm(1, width), nn.Conv2d(width, numbers, 1))
+        self.from_latent = nn.Conv2d(numbers, width, 3, padding=1)
+        self.paint_patches = ModulatedBlocks(depth, width)
+        self.paint_up = doubled(width, fine)
+        self.paint_fine = ModulatedBlocks(depth, fine)
+        self.head = pixels(fine, channels)
+
+    def encode(self, x: Tensor) -> Encoding:
+        _, patches, around = self.pyramid(x)
+        z = self.to_latent(self.at_patches(self.up(around) + patches))
+        return Encoding(z.to(x.dtype))
+
+    def decode(self, encoding: Encoding) -> Tensor:
+        h = self.from_latent(encoding.z.contiguous(memory_format=torch.channels_last))
+        h = self.paint_fine(self.paint_up(self.paint_patches(h)))
+        return self.head(h).to(encoding.z.dtype).sigmoid()

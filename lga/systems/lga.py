@@ -21,6 +21,7 @@ from lga.networks import (
     ForegroundAutoencoder,
     HarmonicAutoencoder,
     MNISTAutoencoder,
+    PatchAutoencoder,
     PixelAutoencoder,
     PolarAutoencoder,
     RenderedAutoencoder,
@@ -134,17 +135,22 @@ class LGA(LatentSystem):
 
 
 class LGAMatched(LGA):
-    """With at most the latent numbers and the parameters that `jin2024` has: 24 and 329,433.
+    """With at most the latent numbers and the parameters that `jin2024` has for the same pictures.
 
-    Tailored to turns of the image plane: E and D are polar networks, equivariant but for aliasing.
+        turns of the image plane   digits, 24 and 329,433: E and D are polar networks, equivariant
+                                   but for aliasing
+        contrast                   brains, 1,024 and 407,105: four numbers for every patch of 8×8
+                                   pixels, of which two move
 
     Args:
-        image_shape: (C, S, S).
-        group: turns of the image plane.
-        still: how many of the 24 numbers are for what stays; 0 for none.
-        multiplicities: of the other numbers, by frequency, with commas; "auto" for 24 or 20.
-        width, depth: of the decoder's circle; a multiple of 3, and its blocks. Where nothing stays
-            there is room for 11 blocks within `jin2024`'s parameters, beside what stays for 8.
+        image_shape: (C, S, S); for contrast (C, H, W), sides divisible by 16.
+        group: turns of the image plane, or contrast changes.
+        still: for turns, how many of the 24 numbers are for what stays; 0 for none.
+        multiplicities: of the other numbers, or of a patch's, by order, with commas; "auto" for 24
+            or 20 numbers, or for 4.
+        width, depth: for turns of the decoder's circle; a multiple of 3, 96 by default, and its
+            blocks. Where nothing stays there is room for 11 blocks within `jin2024`'s parameters,
+            beside what stays for 8, the default. For contrast of the maps, 64, and 2 blocks.
         loss_form: "log" optimises PSNR, "mse" is `jin2024`'s.
     """
 
@@ -155,18 +161,26 @@ class LGAMatched(LGA):
         *,
         still: int = 0,
         multiplicities: str = "auto",
-        width: int = 96,
-        depth: int = 8,
+        width: int | None = None,
+        depth: int | None = None,
         loss_form: Form = "log",
     ) -> None:
-        if multiplicities == "auto":
+        auto = multiplicities == "auto"
+        if isinstance(group, Affine):
+            irreps = Irreps(group, (2, 2) if auto else whole_numbers(multiplicities))
+            network = PatchAutoencoder(
+                image_shape, irreps.channels, width=width or 64, depth=depth or 2
+            )
+            self.assemble(network, irreps, group, loss_form)
+            return
+        if auto:
             multiplicities = "4,3,2,2,1" if still else "4,3,3,2,2"
         network = PolarAutoencoder(
             image_shape,
             whole_numbers(multiplicities),
             channels_in=image_shape[0] + bool(still),
-            width=width,
-            depth=depth,
+            width=width or 96,
+            depth=depth or 8,
         )
         if still:
             network = CompositeAutoencoder(StillNumbers(image_shape, still), network)
@@ -176,8 +190,8 @@ class LGAMatched(LGA):
     def refusal(cls, dataset) -> str | None:
         if dataset.camera is not None:
             return "is for other pictures: lga itself has fewer numbers and parameters than jin2024"
-        if not isinstance(dataset.group, SO2):
-            return "has a network for turns of the image plane only"
+        if len(dataset.image_shape) > 3 or not isinstance(dataset.group, (SO2, Affine)):
+            return "has networks for turns of the image plane and for contrast only"
         return None
 
 

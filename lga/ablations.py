@@ -133,16 +133,18 @@ ABLATIONS = {
         ),
     ),
     "contrast": Ablation(
-        "What do jin2024's latent, vectors at every pixel and warped slices make of contrast?",
+        "What do latents of maps, patches and pixels make of contrast, and what are warps worth?",
         "brain_mri",
         "train_pairs=3200 validations=4 test_pairs=500",
         (
             Variant("jin2024", "jin2024"),
             Variant("its network, Muon, log loss", "lga_generic"),
+            Variant("four numbers for every patch", "lga_matched"),
             Variant("vectors at every pixel", "lga"),
             Variant("the same, slices as they are", "lga", "warped=False"),
             Variant("the same, given the logit", "lga", "logit=True"),
-            Variant("the same, template brains", "lga", source="stand-in"),
+            Variant("the same, 16,000 pairs of template brains", "lga",
+                    "train_pairs=16000 test_pairs=2000", source="stand-in"),
         ),
     ),
     "selection": Ablation(

@@ -56,7 +56,7 @@ def test_a_variant_may_have_pictures_of_its_own(tmp_path, monkeypatch):
     tried = []
     monkeypatch.setattr(ablations, "execute", tried.append)
     ablations.ablate("contrast", "quick", (0,), "real", None, tmp_path)
-    assert [run.source for run in tried] == ["real"] * 5 + ["stand-in"]
+    assert [run.source for run in tried] == ["real"] * 6 + ["stand-in"]
     tried.clear()
     ablations.ablate("budget", "quick", (0,), "real", None, tmp_path)
     assert [run.dataset for run in tried] == ["rotated_mnist", "blocked_mnist"]

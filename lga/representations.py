@@ -105,6 +105,24 @@ class Irreps(Representation):
         return torch.cat(parts, 1).view(z.shape)
 
 
+class DirectSum(Representation):
+    """Representations of one group side by side: z = [z_1; z_2; …], each moved by its own.
+
+    Args:
+        parts: of the same group.
+    """
+
+    def __init__(self, *parts: Representation) -> None:
+        self.group, self.parts = parts[0].group, parts
+        self.sizes = tuple(size for part in parts for size in part.sizes)
+        self.moves = tuple(moves for part in parts for moves in part.moves)
+
+    def act(self, g, z):
+        pieces = z.split([part.channels for part in self.parts], 1)
+        moved = [part.act(g, piece) for part, piece in zip(self.parts, pieces, strict=True)]
+        return torch.cat(moved, 1)
+
+
 class TurnedMaps(Representation):
     """Whole feature maps, or volumes, turned like an image (`swarnali2025`).
 
@@ -205,6 +223,19 @@ def wigner_matrices(degree: int, g: Tensor) -> Tensor:
         product = torch.einsum("nij,nkl->nikjl", matrix, g).flatten(3).flatten(1, 2)
         matrix = C @ product @ C.mT
     return matrix
+
+
+def spherical_harmonics(degree: int, directions: Tensor) -> Tensor:
+    """Y_l of unit vectors (P, 3), (P, 2l + 1), in the basis of `wigner_matrices`.
+
+    Y_l(g u) = D^l(g) Y_l(u), with Y_0 = 1 and Y_1(u) = u; Y_l is the part of degree l of
+    Y_(l−1) ⊗ Y_1. Its length is the same at every u.
+    """
+    values = torch.ones_like(directions[:, :1]) if degree == 0 else directions
+    for l in range(2, degree + 1):  # noqa: E741
+        product = (values[:, :, None] * directions[:, None, :]).flatten(1)
+        values = product @ coupling(l).to(directions).mT
+    return values
 
 
 @functools.cache

@@ -9,7 +9,7 @@ PACKAGE = Path(lga.__file__).parent
 LEAVES = {"groups", "lookup", "metrics", "optimizers", "pairs", "paths", "splits"}
 MAY_IMPORT = {
     **{leaf: set() for leaf in LEAVES},
-    "networks": {"networks"},
+    "networks": {"networks", "cameras", "representations"},
     "representations": {"groups"},
     "latents": {"groups", "representations"},
     "cameras": {"groups"},

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lga.groups import SO2, SO3, Affine, Cyclic, Product
-from lga.representations import Irreps, TurnedMaps, wigner_matrices
+from lga.representations import (
+    DirectSum,
+    Irreps,
+    TurnedMaps,
+    spherical_harmonics,
+    wigner_matrices,
+)
 
 CASES = [
     (SO2(), (3, 2, 0, 1, 2)),
@@ -99,6 +105,27 @@ def test_characters_are_those_of_the_irreducible_representations(degree):
     trace = matrices.diagonal(dim1=1, dim2=2).sum(1)
     expected = ((2 * degree + 1) * angle_rad / 2).sin() / (angle_rad / 2).sin()
     torch.testing.assert_close(trace, expected)
+
+
+@pytest.mark.parametrize("degree", range(11))
+def test_spherical_harmonics_of_turned_directions_are_those_turned(degree):
+    u = torch.nn.functional.normalize(torch.randn(20, 3, dtype=torch.float64), dim=1)
+    g = SO3().sample(1, dtype=torch.float64)
+    values = spherical_harmonics(degree, u)
+    assert values.shape == (20, 2 * degree + 1)
+    matrix = wigner_matrices(degree, g)[0] if degree else torch.eye(1, dtype=torch.float64)
+    torch.testing.assert_close(spherical_harmonics(degree, u @ g[0].mT), values @ matrix.mT)
+    torch.testing.assert_close(values.norm(dim=1), values.norm(dim=1).mean().expand(20))
+
+
+def test_a_direct_sum_moves_every_part_by_its_own():
+    first, second = Irreps(SO3(), (2, 1)), Irreps(SO3(), (0, 2, 1))
+    both = DirectSum(first, second)
+    assert both.channels == first.channels + second.channels
+    assert both.sizes == first.sizes + second.sizes and both.moves == first.moves + second.moves
+    z, g = torch.randn(4, both.channels), SO3().sample(4)
+    a, b = z.split([first.channels, second.channels], 1)
+    assert torch.equal(both.act(g, z), torch.cat([first.act(g, a), second.act(g, b)], 1))
 
 
 def test_turned_maps_turn_with_the_image():

@@ -8,6 +8,7 @@ from lga.networks.autoencoders import (
     MNISTAutoencoder,
     RenderedAutoencoder,
 )
+from lga.networks.ball import ObjectField
 from lga.networks.composite import CompositeAutoencoder, Layers, StillMap, StillNumbers
 from lga.networks.foreground import ForegroundAutoencoder, PatchAutoencoder, PixelAutoencoder
 from lga.networks.glow import Glow
@@ -30,6 +31,7 @@ __all__ = [
     "Layers",
     "MNISTAutoencoder",
     "MapAutoencoder",
+    "ObjectField",
     "PatchAutoencoder",
     "PixelAutoencoder",
     "PolarAutoencoder",

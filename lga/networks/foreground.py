@@ -7,49 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lga.networks.autoencoders import Autoencoder, Encoding
+from lga.networks.ball import ObjectField
 from lga.networks.composite import Layers
-
-
-class ModulatedBlock(nn.Module):
-    """A residual 3×3 convolution whose channels a code scales and shifts (N, code).
-
-    One group in GroupNorm: several are many times slower on a CPU.
-
-    Args:
-        channels: of the maps.
-        code: length of the code; 0 for none.
-    """
-
-    def __init__(self, channels: int, code: int = 0) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(1, channels)
-        self.mix = nn.Conv2d(channels, channels, 3, padding=1)
-        self.out = nn.Conv2d(channels, channels, 1)
-        self.modulation = nn.Linear(code, 2 * channels) if code else None
-        nn.init.normal_(self.out.weight, std=0.1 / channels**0.5)
-        nn.init.zeros_(self.out.bias)
-        if code:
-            nn.init.normal_(self.modulation.weight, std=0.3 / code**0.5)
-            nn.init.zeros_(self.modulation.bias)
-
-    def forward(self, h: Tensor, code: Tensor | None = None) -> Tensor:
-        y = self.mix(self.norm(h))
-        if self.modulation is not None:
-            scale, shift = self.modulation(code)[..., None, None].chunk(2, 1)
-            y = torch.addcmul(shift, y, 1 + scale)
-        return h + self.out(F.silu(y))
-
-
-class ModulatedBlocks(nn.ModuleList):
-    """Blocks one after the other, under one code."""
-
-    def __init__(self, depth: int, channels: int, code: int = 0) -> None:
-        super().__init__(ModulatedBlock(channels, code) for _ in range(depth))
-
-    def forward(self, h: Tensor, code: Tensor | None = None) -> Tensor:
-        for block in self:
-            h = block(h, code)
-        return h
+from lga.networks.modulated import ModulatedBlock, ModulatedBlocks
 
 
 def doubled(c_in: int, c_out: int) -> nn.Sequential:
@@ -105,19 +65,24 @@ class ForegroundAutoencoder(Autoencoder):
         x ─▶ pyramid ─▶ m ─▶ the object's colour;  B = x without what m marks, filled from around it
         x̂ = a ⊙ B + (1 − a) ⊙ F,                         a and F painted from g·z
 
+    z = [numbers that say the object as a whole; where a field is given, its coefficients, which say
+    what is where around the object's middle].
+
     Args:
-        image_shape: (C, H, W), H and W divisible by 16.
-        latent: how many numbers z has.
+        image_shape: (C, H, W), H and W divisible by 16; square with a field.
+        numbers: how many there are.
+        field: between maps at a quarter of the resolution and space.
         widths: of maps at a quarter, an eighth and a sixteenth of the resolution.
-        neck: channels of the coarsest maps where z is read from them and painted into them; what
-            those linear maps hold is most of such a network's weights otherwise.
+        neck: channels of the coarsest maps where the numbers are read from them and painted into
+            them; what those linear maps hold is most of such a network's weights otherwise.
         code: length of what modulates the decoder's blocks.
     """
 
     def __init__(
         self,
         image_shape: tuple[int, int, int],
-        latent: int,
+        numbers: int,
+        field: ObjectField | None = None,
         *,
         widths: tuple[int, int, int] = (48, 96, 96),
         neck: int = 24,
@@ -128,7 +93,8 @@ class ForegroundAutoencoder(Autoencoder):
         if height % 16 or wide % 16:
             raise ValueError(f"image sides must be divisible by 16, got {height}×{wide}")
         self.grid = (height // 16, wide // 16)
-        self.latent_shape = (latent,)
+        self.numbers, self.field = numbers, field
+        self.latent_shape = (numbers + (field.coefficients if field else 0),)
         fine, middle, coarse = widths
         places = neck * self.grid[0] * self.grid[1]
         self.pyramid = Pyramid(self.channels, widths, (1, 2, 2))
@@ -136,17 +102,17 @@ class ForegroundAutoencoder(Autoencoder):
             nn.GroupNorm(1, coarse),
             nn.Conv2d(coarse, neck, 1),
             nn.Flatten(),
-            nn.Linear(places, latent),
+            nn.Linear(places, numbers),
         )
         self.up_middle, self.at_middle = doubled(coarse, middle), ModulatedBlock(middle)
         self.up_fine = doubled(middle, fine)
         self.marks = pixels(fine, 1 + self.channels)
 
         self.code = nn.Sequential(
-            nn.Linear(latent, 2 * code), nn.SiLU(), nn.Linear(2 * code, code), nn.SiLU()
+            nn.Linear(numbers, 2 * code), nn.SiLU(), nn.Linear(2 * code, code), nn.SiLU()
         )
         self.from_latent = nn.Sequential(
-            nn.Linear(latent, places), nn.Unflatten(1, (neck, *self.grid)),
+            nn.Linear(numbers, places), nn.Unflatten(1, (neck, *self.grid)),
             nn.Conv2d(neck, coarse, 1),
         )  # fmt: skip
         self.paint_coarse = ModulatedBlocks(1, coarse, code)
@@ -168,7 +134,10 @@ class ForegroundAutoencoder(Autoencoder):
         fine, middle, coarse = self.pyramid(x)
         z = self.to_latent(coarse).to(x.dtype)
         middle = self.at_middle(self.up_middle(coarse) + middle)
-        marks = self.marks(self.up_fine(middle) + fine).to(x.dtype)
+        fine = self.up_fine(middle) + fine
+        if self.field:
+            z = torch.cat([z, self.field.read(fine).to(x.dtype)], 1)
+        marks = self.marks(fine).to(x.dtype)
         m, correction = marks[:, :1].sigmoid(), marks[:, 1:]
         still = torch.lerp(x, surroundings(x, 1 - m) + correction, m)
         color = (m * x).mean((2, 3), keepdim=True) / (m.mean((2, 3), keepdim=True) + 1e-4)
@@ -176,11 +145,15 @@ class ForegroundAutoencoder(Autoencoder):
 
     def layers(self, encoding: Encoding) -> Layers:
         """What a latent and its skip paint, in its parts."""
-        code = self.code(encoding.z)
-        h = self.from_latent(encoding.z)
+        numbers, coefficients = encoding.z.tensor_split([self.numbers], 1)
+        code = self.code(numbers)
+        h = self.from_latent(numbers)
         h = self.paint_coarse(h.contiguous(memory_format=torch.channels_last), code)
         h = self.paint_middle(self.paint_up_middle(h), code)
-        h = self.paint_fine(self.paint_up_fine(h), code)
+        h = self.paint_up_fine(h)
+        if self.field:
+            h = h + self.field.paint(coefficients)
+        h = self.paint_fine(h, code)
         painted = self.head(h).to(encoding.z.dtype)
         still, color = encoding.skip.chunk(2, 1)
         # Pictures are painted as what differs from the object's colour: else all turns grey.

@@ -21,6 +21,7 @@ from lga.networks import (
     ForegroundAutoencoder,
     HarmonicAutoencoder,
     MNISTAutoencoder,
+    ObjectField,
     PatchAutoencoder,
     PixelAutoencoder,
     PolarAutoencoder,
@@ -30,7 +31,7 @@ from lga.networks import (
     VolumeAutoencoder,
 )
 from lga.pairs import Pairs
-from lga.representations import Irreps, Representation, TurnedMaps
+from lga.representations import DirectSum, Irreps, Representation, TurnedMaps
 from lga.systems.base import LatentSystem, network_kind
 
 Form = Literal["log", "mse"]
@@ -46,7 +47,8 @@ class LGA(LatentSystem):
         plane    turns of the image plane   E and D go through disc harmonics, the plane's own
                                             irreps, between convolutions; z_i holds a and B
         object   an object moves in space   z holds degrees 1 … 4 or frequencies 1 … 12 and what
-                                            stays of the object; B is x1 without the object
+                                            stays of the object, under SO(3) before a camera also
+                                            fields in the ball around it; B is x1 without the object
         pixels   contrast                   vectors at every pixel; B is x1
         volume   a volume turns              z is the volume itself with features beside it, turned
                                             by interpolation: the laws hold up to that
@@ -93,11 +95,15 @@ class LGA(LatentSystem):
                 pair = CompositeAutoencoder(StillMap(image_shape), pair)
             self.assemble(pair, Irreps(SO2(), pair.multiplicities), group, loss_form)
         elif network == "object":
-            irreps = Irreps(group, (128, *equal_multiplicities(group, 16)))
             wide = width or 48
-            widths = (wide, 2 * wide, 2 * wide)
-            pair = ForegroundAutoencoder(image_shape, irreps.channels, widths=widths)
-            self.assemble(pair, irreps, group, loss_form)
+            moves: Representation = Irreps(group, (128, *equal_multiplicities(group, 16)))
+            numbers, field = moves.channels, None
+            if isinstance(group, SO3) and camera is not None:
+                field = ObjectField(camera, wide, image_shape[1] // 4)
+                moves = DirectSum(moves, Irreps(group, field.multiplicities))
+            widths, neck = (wide, 2 * wide, 2 * wide), 16 if field else 24
+            pair = ForegroundAutoencoder(image_shape, numbers, field, widths=widths, neck=neck)
+            self.assemble(pair, moves, group, loss_form)
         else:
             size = Irreps(group, (0, 1)).channels
             pair = PixelAutoencoder(image_shape, still=8, moving=8 * size, logit=logit)

@@ -195,7 +195,9 @@ def test_latent_laws_hold_to_rounding(blocked, name):
     assert 0 < measured["mask_fraction"] < 1
 
 
-def test_multiplicities_that_are_no_numbers_are_refused():
+def test_numbers_that_mean_nothing_are_refused():
+    with pytest.raises(ValueError, match="still=4 is for turns"):
+        lga.SYSTEMS["lga_matched"]((1, 128, 128), Affine(), still=4)
     with pytest.raises(ValueError, match="whole numbers with commas, got '4,x'"):
         lga.SYSTEMS["lga_generic"]((1, 28, 28), SO2(), multiplicities="4,x")
 

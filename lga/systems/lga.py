@@ -101,8 +101,13 @@ class LGA(LatentSystem):
             if isinstance(group, SO3) and camera is not None:
                 field = ObjectField(camera, wide, image_shape[1] // 4)
                 moves = DirectSum(moves, Irreps(group, field.multiplicities))
-            widths, neck = (wide, 2 * wide, 2 * wide), 16 if field else 24
-            pair = ForegroundAutoencoder(image_shape, numbers, field, widths=widths, neck=neck)
+            pair = ForegroundAutoencoder(
+                image_shape,
+                numbers,
+                field,
+                widths=(wide, 2 * wide, 2 * wide),
+                neck=16 if field else 24,
+            )
             self.assemble(pair, moves, group, loss_form)
         else:
             size = Irreps(group, (0, 1)).channels
@@ -173,6 +178,10 @@ class LGAMatched(LGA):
     ) -> None:
         auto = multiplicities == "auto"
         if isinstance(group, Affine):
+            if still:
+                raise ValueError(
+                    f"still={still} is for turns; a patch's numbers at rest are its own"
+                )
             irreps = Irreps(group, (2, 2) if auto else whole_numbers(multiplicities))
             network = PatchAutoencoder(
                 image_shape, irreps.channels, width=width or 64, depth=depth or 2

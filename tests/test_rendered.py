@@ -289,15 +289,17 @@ def test_nmr_elements_turn_view_i_into_view_j(nmr):
         torch.testing.assert_close(step, g, rtol=0, atol=1e-5)
 
 
-def test_nmr_views_show_the_object_turned(nmr):
-    """View 1 is view 0 of the object turned by +15° about the vertical, lamp and all."""
+@pytest.mark.parametrize("view", [1, 7])
+def test_nmr_views_show_the_object_turned(view):
+    """View i is view 0 of the object turned by 15°·i about the vertical, lamp and all."""
     mesh = marker()
     pictures = rendering.render(mesh, nmr_module.turntable(), TURNTABLE, lamp_turns=True)
-    turned = SO3().rotation(torch.tensor([[0.0, 1.0, 0.0]]), torch.tensor([math.radians(15)]))[0]
+    angle_rad = torch.tensor([math.radians(15 * view)])
+    turned = SO3().rotation(torch.tensor([[0.0, 1.0, 0.0]]), angle_rad)[0]
     moved = rendering.Mesh(mesh.vertices @ turned.double().numpy().T, mesh.faces, mesh.colors)
     again = rendering.render(moved, np.eye(3)[None], TURNTABLE, lamp_turns=True)[0]
-    assert np.abs(pictures[1, 3].astype(int) - again[3]).mean() < 0.5
-    assert np.abs(pictures[1, 3].astype(int) - pictures[0, 3]).mean() > 2
+    assert np.abs(pictures[view, 3].astype(int) - again[3]).mean() < 0.5
+    assert np.abs(pictures[view, 3].astype(int) - pictures[0, 3]).mean() > 2
 
 
 def test_splits_share_no_object(nmr):

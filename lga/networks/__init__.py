@@ -10,7 +10,8 @@ from lga.networks.autoencoders import (
 )
 from lga.networks.ball import ObjectField
 from lga.networks.composite import CompositeAutoencoder, Layers, StillMap, StillNumbers
-from lga.networks.foreground import ForegroundAutoencoder, PatchAutoencoder, PixelAutoencoder
+from lga.networks.contrast import PatchAutoencoder, PixelAutoencoder
+from lga.networks.foreground import ForegroundAutoencoder
 from lga.networks.glow import Glow
 from lga.networks.polar import HarmonicAutoencoder, PolarAutoencoder
 from lga.networks.scene import SceneAutoencoder

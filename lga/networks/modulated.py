@@ -1,4 +1,4 @@
-"""Residual convolutions that a code may scale and shift."""
+"""What networks for larger pictures are made of: residual convolutions, and steps in resolution."""
 
 import torch
 import torch.nn.functional as F
@@ -45,3 +45,49 @@ class ModulatedBlocks(nn.ModuleList):
         for block in self:
             h = block(h, code)
         return h
+
+
+def doubled(c_in: int, c_out: int) -> nn.Sequential:
+    """Maps of twice the resolution."""
+    return nn.Sequential(nn.Conv2d(c_in, 4 * c_out, 1), nn.PixelShuffle(2))
+
+
+def pixels(c_in: int, c_out: int) -> nn.Sequential:
+    """Maps of four times the resolution."""
+    return nn.Sequential(
+        nn.GroupNorm(1, c_in),
+        nn.SiLU(),
+        nn.Conv2d(c_in, 16 * c_out, 3, padding=1),
+        nn.PixelShuffle(4),
+    )
+
+
+class Pyramid(nn.Module):
+    """Maps at a quarter, an eighth and a sixteenth of a picture's resolution.
+
+    Args:
+        channels: of the picture.
+        widths: of the three maps.
+        depths: blocks at each.
+    """
+
+    def __init__(
+        self, channels: int, widths: tuple[int, int, int], depths: tuple[int, int, int]
+    ) -> None:
+        super().__init__()
+        fine, middle, coarse = widths
+        self.stem = nn.Sequential(
+            nn.PixelUnshuffle(4), nn.Conv2d(16 * channels, fine, 3, padding=1)
+        )
+        self.fine = ModulatedBlocks(depths[0], fine)
+        self.halve = nn.Conv2d(fine, middle, 2, 2)
+        self.middle = ModulatedBlocks(depths[1], middle)
+        self.halve_again = nn.Conv2d(middle, coarse, 2, 2)
+        self.coarse = ModulatedBlocks(depths[2], coarse)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The fine, the middle and the coarse maps of pictures (N, C, H, W)."""
+        patches = x.contiguous(memory_format=torch.channels_last) - 0.5
+        fine = self.fine(self.stem(patches))
+        middle = self.middle(self.halve(fine))
+        return fine, middle, self.coarse(self.halve_again(middle))

@@ -19,6 +19,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
@@ -98,9 +99,11 @@ class Irreps(Representation):
         parts = []
         flat = z.flatten(2) if z.ndim > 2 else z[..., None]  # (N, C, S)
         widths = [len(orders) * max(size, 1) for size, orders in self.runs]
+        matrices = self.family.matrices(g, len(self.multiplicities) - 1)
         for (size, orders), part in zip(self.runs, flat.split(widths, 1), strict=True):
             if size:
-                part = self.family.move(orders, g, part.unflatten(1, (-1, size))).flatten(1, 2)
+                copies = part.unflatten(1, (-1, size))
+                part = self.family.move(orders, matrices, copies).flatten(1, 2)
             parts.append(part)
         return torch.cat(parts, 1).view(z.shape)
 
@@ -156,8 +159,12 @@ class Family(ABC):
         """How many numbers a copy has; raises ValueError where there is no such order."""
 
     @abstractmethod
-    def move(self, orders: Tensor, g: Tensor, z: Tensor) -> Tensor:
-        """g·z for elements (N, d, d) and copies (N, m, size, S) of orders (m,), all of one size."""
+    def matrices(self, g: Tensor, highest: int) -> Any:
+        """What elements (N, d, d) are in every order up to the highest, as `move` takes it."""
+
+    @abstractmethod
+    def move(self, orders: Tensor, matrices: Any, z: Tensor) -> Tensor:
+        """g·z for copies (N, m, size, S) of orders (m,), all of one size."""
 
 
 class Frequencies(Family):
@@ -170,11 +177,13 @@ class Frequencies(Family):
             return 1
         raise ValueError(f"{self.group} has orders up to {self.group.k // 2}, got {order}")
 
-    def move(self, orders, g, z):
+    def matrices(self, g, highest):
         # (cos θ + i sin θ)^k, all powers at once; the first is g itself, to the bit.
         turn = torch.complex(g[:, 0, 0], g[:, 1, 0])
-        powers = turn[:, None].expand(-1, int(orders.max())).cumprod(1)
-        power = powers[:, orders.to(g.device) - 1, None]  # (N, m, 1)
+        return turn[:, None].expand(-1, highest).cumprod(1)
+
+    def move(self, orders, matrices, z):
+        power = matrices[:, orders.to(z.device) - 1, None]  # (N, m, 1)
         if z.shape[2] == 1:
             return power.real[..., None] * z
         x, y = z.unbind(2)
@@ -187,8 +196,11 @@ class Degrees(Family):
     def size(self, order):
         return 2 * order + 1
 
-    def move(self, orders, g, z):
-        return torch.einsum("nij,nmjs->nmis", wigner_matrices(int(orders[0]), g), z)
+    def matrices(self, g, highest):
+        return wigner_matrices(highest, g)
+
+    def move(self, orders, matrices, z):
+        return torch.einsum("nij,nmjs->nmis", matrices[int(orders[0]) - 1], z)
 
 
 class OwnAction(Family):
@@ -199,8 +211,11 @@ class OwnAction(Family):
             raise ValueError(f"{self.group} has order 1 only, its action on points; got {order}")
         return self.group.point_dim
 
-    def move(self, orders, g, z):
-        moved = self.group.act(g, z.transpose(2, 3).flatten(1, 2))  # (N, m S, p)
+    def matrices(self, g, highest):
+        return g
+
+    def move(self, orders, matrices, z):
+        moved = self.group.act(matrices, z.transpose(2, 3).flatten(1, 2))  # (N, m S, p)
         return moved.unflatten(1, (z.shape[1], z.shape[3])).transpose(2, 3)
 
 
@@ -211,18 +226,18 @@ def family(group: Group) -> Family:
     return Degrees(group) if isinstance(group, SO3) else OwnAction(group)
 
 
-def wigner_matrices(degree: int, g: Tensor) -> Tensor:
-    """D^l(g), (N, 2l + 1, 2l + 1), of rotations (N, 3, 3); D^1(g) = g.
+def wigner_matrices(highest: int, g: Tensor) -> list[Tensor]:
+    """D^1(g), …, D^highest(g) of rotations (N, 3, 3), each (N, 2l + 1, 2l + 1); D^1(g) = g.
 
     D^l is what D^(l−1) ⊗ D^1 does on the part of degree l, so that every entry is a polynomial of
     degree l in g's, without angles.
     """
-    matrix = g
-    for l in range(2, degree + 1):  # noqa: E741
+    matrices = [g][:highest]
+    for l in range(2, highest + 1):  # noqa: E741
         C = coupling(l).to(g)
-        product = torch.einsum("nij,nkl->nikjl", matrix, g).flatten(3).flatten(1, 2)
-        matrix = C @ product @ C.mT
-    return matrix
+        product = torch.einsum("nij,nkl->nikjl", matrices[-1], g).flatten(3).flatten(1, 2)
+        matrices.append(C @ product @ C.mT)
+    return matrices
 
 
 def spherical_harmonics(degree: int, directions: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ SIDE = 16
 
 
 def harmonics():
-    return ball_harmonics(FLIGHT, SIDE, SIDE, 0.55)
+    return ball_harmonics(FLIGHT, SIDE, 0.55)
 
 
 def test_analysis_undoes_synthesis():
@@ -24,7 +24,7 @@ def test_analysis_undoes_synthesis():
 
 
 def test_places_lie_on_the_rays_around_the_object():
-    grid = places(FLIGHT, SIDE, SIDE)
+    grid = places(FLIGHT, SIDE)
     assert grid.mean(0).abs().max() < 0.02  # a cube a little wider behind than in front
     first, last = grid.view(SIDE, SIDE, SIDE, 3)[[0, -1]].unbind(0)
     assert (first[..., 2] > 0.4).all() and (last[..., 2] < -0.4).all()  # front to back
@@ -34,7 +34,7 @@ def test_places_lie_on_the_rays_around_the_object():
 
 def test_a_turned_bump_is_the_bump_elsewhere():
     multiplicities, synthesis, analysis = harmonics()
-    grid = places(FLIGHT, SIDE, SIDE).float()
+    grid = places(FLIGHT, SIDE).float()
     irreps = Irreps(SO3(), multiplicities)
     start = torch.tensor([0.25, 0.1, -0.05])
     bump = torch.exp(-((grid - start) ** 2).sum(1) / (2 * 0.1**2))

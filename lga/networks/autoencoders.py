@@ -55,6 +55,14 @@ def halvings(size: int, times: int) -> list[int]:
     return sizes
 
 
+def check_sides(sides: Sequence[int], multiple: int) -> None:
+    """Raises ValueError for sides that are no multiples."""
+    if any(side % multiple for side in sides):
+        raise ValueError(
+            f"image sides must be divisible by {multiple}, got {'×'.join(map(str, sides))}"
+        )
+
+
 def doublings(channels: Sequence[int], *sides: list[int]) -> list[nn.Module]:
     """Transposed convolutions that undo `halvings`, the deepest first.
 
@@ -157,8 +165,7 @@ class MapAutoencoder(Autoencoder):
     def __init__(self, image_shape: tuple[int, ...], widths: tuple[int, int] = (32, 64)) -> None:
         super().__init__()
         channels, *sides = image_shape
-        if any(side % 4 for side in sides):
-            raise ValueError(f"image sides must be divisible by 4, got {'×'.join(map(str, sides))}")
+        check_sides(sides, 4)
         first, second = widths
         self.latent_shape = (second, *(side // 4 for side in sides))
         conv, transposed = convolutions(len(sides))
@@ -325,8 +332,7 @@ class RenderedAutoencoder(Autoencoder):
     ) -> None:
         super().__init__()
         channels, height, wide = image_shape
-        if height % 16 or wide % 16:
-            raise ValueError(f"image sides must be divisible by 16, got {height}×{wide}")
+        check_sides((height, wide), 16)
         w1, w2, w4, w8 = (width * factor for factor in (1, 2, 4, 8))
         latent = 16 * width // 12 * 12
         self.latent_shape = (latent, height // 16, wide // 16)

@@ -21,21 +21,21 @@ MARGIN = 1.04  # of the grid of places around the ball of diameter 1
 RADIUS = 0.55  # where the functions end
 
 
-def places(camera: Camera, side: int, depth: int) -> Tensor:
-    """A grid of places in the world that a camera sees, (depth · side · side, 3), in float64.
+def places(camera: Camera, side: int) -> Tensor:
+    """A grid of places in the world that a camera sees, (side³, 3), in float64.
 
-    `depth` of them along the ray of each of side × side pixels, front to back.
+    `side` of them along the ray of each of side × side pixels, front to back.
     """
     rays = camera.rays(side).double()
-    away = camera.distance + MARGIN * ((torch.arange(depth).double() + 0.5) / depth - 0.5)
-    seen = away[:, None, None, None] * rays / -rays[..., 2:]  # (depth, side, side, 3)
+    away = camera.distance + MARGIN * ((torch.arange(side).double() + 0.5) / side - 0.5)
+    seen = away[:, None, None, None] * rays / -rays[..., 2:]  # (side, side, side, 3)
     seen = seen + seen.new_tensor([0, 0, camera.distance])
     return seen.reshape(-1, 3) @ camera.axes(torch.zeros(1).double())[0].mT
 
 
 @functools.cache
 def ball_harmonics(
-    camera: Camera, side: int, depth: int, band: float
+    camera: Camera, side: int, band: float
 ) -> tuple[tuple[int, ...], Tensor, Tensor]:
     """Harmonics at the `places` that a camera at azimuth 0 sees.
 
@@ -43,7 +43,7 @@ def ball_harmonics(
     every zero of j_l up to the band. Analysis is the least-squares inverse of synthesis.
 
     Args:
-        camera, side, depth: of the grid of places.
+        camera, side: of the grid of places.
         band: highest radial frequency, as a share of what the grid can hold.
 
     Returns:
@@ -52,11 +52,11 @@ def ball_harmonics(
     from scipy.optimize import brentq
     from scipy.special import spherical_jn
 
-    place = places(camera, side, depth)
+    place = places(camera, side)
     r = place.norm(dim=1)
     inside, share = r < RADIUS, (r / RADIUS).numpy()
 
-    reach = band * math.pi * RADIUS * depth / MARGIN
+    reach = band * math.pi * RADIUS * side / MARGIN
     grid = np.linspace(1e-3, reach, 4_000)
     rows: list[Tensor] = []
     multiplicities: list[int] = []
@@ -99,7 +99,7 @@ class ObjectField(nn.Module):
     ) -> None:
         super().__init__()
         self.fields, self.side = fields, side
-        of_one, synthesis, analysis = ball_harmonics(camera, side, side, band)
+        of_one, synthesis, analysis = ball_harmonics(camera, side, band)
         self.multiplicities = tuple(fields * copies for copies in of_one)
         self.coefficients = fields * len(synthesis)
         # Degree by degree all fields' copies, and from there back to field by field.

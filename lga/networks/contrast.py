@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from lga.networks.autoencoders import Autoencoder, Encoding
+from lga.networks.autoencoders import Autoencoder, Encoding, check_sides
 from lga.networks.composite import Layers
 from lga.networks.modulated import ModulatedBlock, ModulatedBlocks, Pyramid, doubled, pixels
 
@@ -36,8 +36,7 @@ class PixelAutoencoder(Autoencoder):
     ) -> None:
         super().__init__()
         channels, height, wide = image_shape
-        if height % 16 or wide % 16:
-            raise ValueError(f"image sides must be divisible by 16, got {height}×{wide}")
+        check_sides((height, wide), 16)
         if logit and channels > 1:
             raise ValueError("logits are given for grey images only")
         self.still, self.logit = still, logit
@@ -100,8 +99,7 @@ class PatchAutoencoder(Autoencoder):
     ) -> None:
         super().__init__()
         channels, height, wide = image_shape
-        if height % 16 or wide % 16:
-            raise ValueError(f"image sides must be divisible by 16, got {height}×{wide}")
+        check_sides((height, wide), 16)
         self.latent_shape = (numbers, height // 8, wide // 8)
         fine = 3 * width // 4
         self.pyramid = Pyramid(channels, (fine, width, width), (1, depth, 1))

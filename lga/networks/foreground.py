@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lga.networks.autoencoders import Autoencoder, Encoding
+from lga.networks.autoencoders import Autoencoder, Encoding, check_sides
 from lga.networks.ball import ObjectField
 from lga.networks.composite import Layers
 from lga.networks.modulated import ModulatedBlock, ModulatedBlocks, Pyramid, doubled, pixels
@@ -44,8 +44,7 @@ class ForegroundAutoencoder(Autoencoder):
     ) -> None:
         super().__init__()
         self.channels, height, wide = image_shape
-        if height % 16 or wide % 16:
-            raise ValueError(f"image sides must be divisible by 16, got {height}×{wide}")
+        check_sides((height, wide), 16)
         self.grid = (height // 16, wide // 16)
         self.numbers, self.field = numbers, field
         self.latent_shape = (numbers + (field.coefficients if field else 0),)

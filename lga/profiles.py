@@ -234,6 +234,15 @@ RULES = (
         profile="standard", dataset="rotated_mnist", system="lga_matched",
     ),
     Rule({"muon_learning_rate": 0.04, "depth": 11}, dataset="rotated_mnist", system="lga_matched"),
+    # Where nothing stays a code needs little that rests; chosen on validation pairs, as its steps.
+    Rule(
+        {"muon_learning_rate": 0.01, "batch_size": 16, "multiplicities": "2,3,3,2,2,1"},
+        dataset="rotated_mnist", system="lga_generic",
+    ),
+    Rule(
+        {"train_pairs": 2_000_000},
+        profile="standard", dataset="rotated_mnist", system="lga_generic",
+    ),
     Rule({"batch_size": 16}, dataset=RENDERED, system="lga"),
     Rule({"train_pairs": 144_000}, profile="standard", dataset=RENDERED, system="lga"),
     Rule({"train_pairs": 432_000}, profile="standard", dataset="plane_in_the_sky", system="lga"),

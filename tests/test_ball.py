@@ -6,7 +6,7 @@ import lga
 from lga.cameras import FLIGHT
 from lga.groups import SO3
 from lga.networks.ball import ObjectField, ball_harmonics, places
-from lga.representations import Irreps
+from lga.representations import Irreps, coupling, generators
 
 SIDE = 16
 
@@ -71,3 +71,13 @@ def test_planes_have_fewer_numbers_than_the_paper_and_exact_laws():
     z, (g, h) = torch.randn(8, *system.network.latent_shape), SO3().sample(16).chunk(2)
     once = system.action(SO3().compose(g, h), z)
     assert (system.action(g, system.action(h, z)) - once).norm() < 2e-6 * z.norm()
+
+
+def test_harmonics_are_numbers_though_a_network_without_memory_asks_first():
+    """As `lga list` does, which counts parameters on "meta"."""
+    for cached in (generators, coupling, ball_harmonics):
+        cached.cache_clear()
+    with torch.device("meta"):
+        field = ObjectField(FLIGHT, 8, SIDE)
+    assert {field.synthesis.device.type, coupling(2).device.type} == {"cpu"}
+    assert field.lift[2].weight.device.type == "meta"

@@ -99,7 +99,8 @@ class ObjectField(nn.Module):
     ) -> None:
         super().__init__()
         self.fields, self.side = fields, side
-        of_one, synthesis, analysis = ball_harmonics(camera, side, band)
+        with torch.device("cpu"):  # kept for all, whoever asks first, on "meta" too
+            of_one, synthesis, analysis = ball_harmonics(camera, side, band)
         self.multiplicities = tuple(fields * copies for copies in of_one)
         self.coefficients = fields * len(synthesis)
         # Degree by degree all fields' copies, and from there back to field by field.

@@ -257,7 +257,7 @@ def spherical_harmonics(degree: int, directions: Tensor) -> Tensor:
 def generators(degree: int) -> Tensor:
     """J_x, J_y, J_z in the basis of `wigner_matrices`, (3, 2l + 1, 2l + 1) in float64."""
     if degree == 1:
-        J = torch.zeros(3, 3, 3, dtype=torch.float64)
+        J = torch.zeros(3, 3, 3, dtype=torch.float64, device="cpu")
         for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
             J[i, k, j], J[i, j, k] = 1, -1
         return J
@@ -268,7 +268,7 @@ def generators(degree: int) -> Tensor:
 def _product_generators(degree: int) -> Tensor:
     """The generators of D^(l−1) ⊗ D^1."""
     lower, vector = generators(degree - 1), generators(1)
-    left, right = (torch.eye(len(J[0]), dtype=torch.float64) for J in (lower, vector))
+    left, right = (torch.eye(len(J[0]), dtype=torch.float64, device="cpu") for J in (lower, vector))
     return torch.stack(
         [torch.kron(a, right) + torch.kron(left, b) for a, b in zip(lower, vector, strict=True)]
     )

@@ -78,6 +78,7 @@ def test_harmonics_are_numbers_though_a_network_without_memory_asks_first():
     for cached in (generators, coupling, ball_harmonics):
         cached.cache_clear()
     with torch.device("meta"):
+        coupling(2)
         field = ObjectField(FLIGHT, 8, SIDE)
     assert {field.synthesis.device.type, coupling(2).device.type} == {"cpu"}
     assert field.lift[2].weight.device.type == "meta"

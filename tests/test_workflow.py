@@ -15,6 +15,9 @@ def test_a_tiny_grid_makes_what_is_missing_and_ends_with_tables(tmp_path):
     kept = configure("rotated_mnist", "copy_input", results_dir=tmp_path, overrides="test_pairs=20")
     started = execute(kept)["started_at"]
     (kept.folder.path / "notebook.ipynb").touch()
+    left = tmp_path / "quick" / "rotated_mnist" / "jin2024" / "seed-0"  # a run without its record
+    left.mkdir(parents=True)
+    (left / "notebook.ipynb").touch()
     command = [
         sys.executable, "-m", "lga.cli", "reproduce", "--datasets", "rotated_mnist",
         "--systems", "jin2024,copy_input", "--results", str(tmp_path), "--cores", "2",

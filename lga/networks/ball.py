@@ -52,7 +52,8 @@ def ball_harmonics(
     from scipy.optimize import brentq
     from scipy.special import spherical_jn
 
-    place = places(camera, side)
+    with torch.device("cpu"):  # what is kept does not depend on who asks first
+        place = places(camera, side)
     r = place.norm(dim=1)
     inside, share = r < RADIUS, (r / RADIUS).numpy()
 
@@ -99,8 +100,7 @@ class ObjectField(nn.Module):
     ) -> None:
         super().__init__()
         self.fields, self.side = fields, side
-        with torch.device("cpu"):  # kept for all, whoever asks first, on "meta" too
-            of_one, synthesis, analysis = ball_harmonics(camera, side, band)
+        of_one, synthesis, analysis = ball_harmonics(camera, side, band)
         self.multiplicities = tuple(fields * copies for copies in of_one)
         self.coefficients = fields * len(synthesis)
         # Degree by degree all fields' copies, and from there back to field by field.

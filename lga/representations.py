@@ -17,7 +17,7 @@ its action on numbers, z ↦ a z + b, takes their place: "others". Order 1 of ev
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -124,6 +124,25 @@ class DirectSum(Representation):
         pieces = z.split([part.channels for part in self.parts], 1)
         moved = [part.act(g, piece) for part, piece in zip(self.parts, pieces, strict=True)]
         return torch.cat(moved, 1)
+
+
+class Restriction(Representation):
+    """A representation of a larger group, where only elements of a subgroup move the latent.
+
+    Args:
+        group: the subgroup.
+        larger: the larger group's representation.
+        embed: takes elements (N, d, d) of the subgroup to those of the larger group.
+    """
+
+    def __init__(
+        self, group: Group, larger: Representation, embed: Callable[[Tensor], Tensor]
+    ) -> None:
+        self.group, self.larger, self.embed = group, larger, embed
+        self.sizes, self.moves = larger.sizes, larger.moves
+
+    def act(self, g, z):
+        return self.larger.act(self.embed(g), z)
 
 
 class TurnedMaps(Representation):

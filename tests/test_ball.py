@@ -1,9 +1,10 @@
 """Fields in the ball around an object: they turn as what the camera sees of it does."""
 
+import pytest
 import torch
 
 import lga
-from lga.cameras import FLIGHT
+from lga.cameras import FLIGHT, TURNTABLE
 from lga.groups import SO3
 from lga.networks.ball import ObjectField, ball_harmonics, places
 from lga.representations import Irreps, coupling, generators
@@ -11,12 +12,13 @@ from lga.representations import Irreps, coupling, generators
 SIDE = 16
 
 
-def harmonics():
-    return ball_harmonics(FLIGHT, SIDE, 0.55)
+def harmonics(camera):
+    return ball_harmonics(camera, SIDE, 0.55)
 
 
-def test_analysis_undoes_synthesis():
-    multiplicities, synthesis, analysis = harmonics()
+@pytest.mark.parametrize("camera", [FLIGHT, TURNTABLE])
+def test_analysis_undoes_synthesis(camera):
+    multiplicities, synthesis, analysis = harmonics(camera)
     n = sum(copies * (2 * degree + 1) for degree, copies in enumerate(multiplicities))
     assert synthesis.shape == (n, SIDE**3) and analysis.shape == (SIDE**3, n)
     torch.testing.assert_close(synthesis @ analysis, torch.eye(n), rtol=0, atol=1e-5)
@@ -32,16 +34,37 @@ def test_places_lie_on_the_rays_around_the_object():
     assert top_left[0] < 0 < top_left[1]
 
 
+def bump(place, middle):
+    return torch.exp(-((place - middle) ** 2).sum(1) / (2 * 0.1**2))
+
+
 def test_a_turned_bump_is_the_bump_elsewhere():
-    multiplicities, synthesis, analysis = harmonics()
+    multiplicities, synthesis, analysis = harmonics(FLIGHT)
     grid = places(FLIGHT, SIDE).float()
     irreps = Irreps(SO3(), multiplicities)
     start = torch.tensor([0.25, 0.1, -0.05])
-    bump = torch.exp(-((grid - start) ** 2).sum(1) / (2 * 0.1**2))
     for g in SO3().sample(5, torch.Generator().manual_seed(0)):
-        moved = irreps.act(g[None], (bump @ analysis)[None]) @ synthesis
-        expected = torch.exp(-((grid - g @ start) ** 2).sum(1) / (2 * 0.1**2))
+        moved = irreps.act(g[None], (bump(grid, start) @ analysis)[None]) @ synthesis
+        expected = bump(grid, g @ start)
         assert (moved[0] - expected).norm() < 0.15 * expected.norm()
+
+
+def test_on_the_turntable_a_bump_goes_round_as_the_camera_sees_it():
+    """A quarter turn counter-clockwise from above takes what is in front to the right."""
+    system = lga.SYSTEMS["lga"].for_dataset(lga.DATASETS["nmr"])
+    _, fields = system.action.representation.parts
+    multiplicities, synthesis, analysis = harmonics(TURNTABLE)
+    grid, n = places(TURNTABLE, SIDE).float(), len(synthesis)
+    axes = TURNTABLE.axes(torch.zeros(1))[0]  # columns are the camera's axes in the world
+    front, right = (torch.tensor(place) @ axes for place in ([0, -0.05, 0.3], [0.3, -0.05, 0]))
+    # The first copy of every degree is the first field's.
+    of_one = system.network.field.by_degree < n
+    z = torch.zeros(1, fields.channels)
+    z[0, of_one] = bump(grid, front) @ analysis
+    moved = fields.act(system.group.element(torch.tensor([6])), z)
+    assert not moved[0, ~of_one].any()
+    expected = bump(grid, right)
+    assert (moved[0, of_one] @ synthesis - expected).norm() < 0.15 * expected.norm()
 
 
 def test_fields_are_read_and_painted_in_the_order_of_irreps():
@@ -64,12 +87,13 @@ def test_fields_are_read_and_painted_in_the_order_of_irreps():
     )
 
 
-def test_planes_have_fewer_numbers_than_the_paper_and_exact_laws():
-    system = lga.SYSTEMS["lga"].for_dataset(lga.DATASETS["plane_in_the_sky"])
+@pytest.mark.parametrize("dataset", ["plane_in_the_sky", "nmr"])
+def test_objects_have_fewer_numbers_than_the_paper_and_exact_laws(dataset):
+    system = lga.SYSTEMS["lga"].for_dataset(lga.DATASETS[dataset])
     assert system.network.latent_shape == (system.action.representation.channels,)
     assert system.action.representation.channels < 4_032
-    z, (g, h) = torch.randn(8, *system.network.latent_shape), SO3().sample(16).chunk(2)
-    once = system.action(SO3().compose(g, h), z)
+    z, (g, h) = torch.randn(8, *system.network.latent_shape), system.group.sample(16).chunk(2)
+    once = system.action(system.group.compose(g, h), z)
     assert (system.action(g, system.action(h, z)) - once).norm() < 2e-6 * z.norm()
 
 

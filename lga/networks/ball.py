@@ -1,9 +1,10 @@
-"""What a camera sees as fields in the ball around an object, in the coordinates of SO(3).
+"""What a camera sees as fields in the ball around an object, in harmonics of SO(3).
 
 A function on a ball is a sum of spherical Bessel functions j_l(k r) times spherical harmonics
 Y_l(p / r), whose coefficients turn by the Wigner matrices of degree l: they are a sum of
 irreducible representations (`lga.representations`), and turning the object is exact. What
-`networks.polar` does with discs, in space.
+`networks.polar` does with discs, in space. All is in the camera's axes, in which `Camera.turn` says
+how a group turns the object.
 """
 
 import functools
@@ -22,22 +23,21 @@ RADIUS = 0.55  # where the functions end
 
 
 def places(camera: Camera, side: int) -> Tensor:
-    """A grid of places in the world that a camera sees, (side³, 3), in float64.
+    """A grid of places around the object, (side³, 3), in the camera's axes and float64.
 
     `side` of them along the ray of each of side × side pixels, front to back.
     """
     rays = camera.rays(side).double()
     away = camera.distance + MARGIN * ((torch.arange(side).double() + 0.5) / side - 0.5)
     seen = away[:, None, None, None] * rays / -rays[..., 2:]  # (side, side, side, 3)
-    seen = seen + seen.new_tensor([0, 0, camera.distance])
-    return seen.reshape(-1, 3) @ camera.axes(torch.zeros(1).double())[0].mT
+    return (seen + seen.new_tensor([0, 0, camera.distance])).reshape(-1, 3)
 
 
 @functools.cache
 def ball_harmonics(
     camera: Camera, side: int, band: float
 ) -> tuple[tuple[int, ...], Tensor, Tensor]:
-    """Harmonics at the `places` that a camera at azimuth 0 sees.
+    """Harmonics at the `places` that a camera sees.
 
     Coefficients come in the order of `Irreps(SO3(), multiplicities)`: degree by degree, a copy for
     every zero of j_l up to the band. Analysis is the least-squares inverse of synthesis.

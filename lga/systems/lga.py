@@ -3,6 +3,7 @@
 x1 ─E─▶ z1 = [z_i; z_v] ─▶ [z_i; g·z_v] ─D─▶ x̂2 = a ⊙ B + (1 − a) ⊙ F(g·z_v)
 """
 
+import functools
 from typing import Literal
 
 import torch
@@ -31,7 +32,7 @@ from lga.networks import (
     VolumeAutoencoder,
 )
 from lga.pairs import Pairs
-from lga.representations import DirectSum, Irreps, Representation, TurnedMaps
+from lga.representations import DirectSum, Irreps, Representation, Restriction, TurnedMaps
 from lga.systems.base import LatentSystem, network_kind
 
 Form = Literal["log", "mse"]
@@ -47,8 +48,8 @@ class LGA(LatentSystem):
         plane    turns of the image plane   E and D go through disc harmonics, the plane's own
                                             irreps, between convolutions; z_i holds a and B
         object   an object moves in space   z holds degrees 1 … 4 or frequencies 1 … 12 and what
-                                            stays of the object, under SO(3) before a camera also
-                                            fields in the ball around it; B is x1 without the object
+                                            stays of the object, before a known camera also fields
+                                            in the ball around it; B is x1 without the object
         pixels   contrast                   vectors at every pixel; B is x1
         volume   a volume turns              z is the volume itself with features beside it, turned
                                             by interpolation: the laws hold up to that
@@ -98,9 +99,11 @@ class LGA(LatentSystem):
             wide = width or 48
             moves: Representation = Irreps(group, (128, *equal_multiplicities(group, 16)))
             numbers, field = moves.channels, None
-            if isinstance(group, SO3) and camera is not None:
+            if camera is not None:
                 field = ObjectField(camera, wide, image_shape[1] // 4)
-                moves = DirectSum(moves, Irreps(group, field.multiplicities))
+                in_space = Irreps(SO3(), field.multiplicities)
+                as_seen = functools.partial(camera.turn, group)
+                moves = DirectSum(moves, Restriction(group, in_space, as_seen))
             pair = ForegroundAutoencoder(
                 image_shape,
                 numbers,

@@ -53,7 +53,7 @@ def test_on_the_turntable_a_bump_goes_round_as_the_camera_sees_it():
     """A quarter turn counter-clockwise from above takes what is in front to the right."""
     system = lga.SYSTEMS["lga"].for_dataset(lga.DATASETS["nmr"])
     _, fields = system.action.representation.parts
-    multiplicities, synthesis, analysis = harmonics(TURNTABLE)
+    _, synthesis, analysis = harmonics(TURNTABLE)
     grid, n = places(TURNTABLE, SIDE).float(), len(synthesis)
     axes = TURNTABLE.axes(torch.zeros(1))[0]  # columns are the camera's axes in the world
     front, right = (torch.tensor(place) @ axes for place in ([0, -0.05, 0.3], [0.3, -0.05, 0]))

@@ -87,7 +87,7 @@ ABLATIONS = {
         "validations=20 test_pairs=2000",
         (
             Variant("80,000 pairs", "lga_matched", "train_pairs=80000"),
-            Variant("120,000 pairs, blocked", "lga_matched", "train_pairs=120000",
+            Variant("180,000 pairs, blocked", "lga_matched", "train_pairs=180000",
                     dataset="blocked_mnist"),
         ),
     ),

@@ -347,7 +347,7 @@ def prepare(
 
     Examples: `lga data prepare rotated_mnist --data-root data` ·
     `lga data prepare nmr --meshes DIR --title "My meshes"` ·
-    `lga data prepare plane_in_the_sky --meshes DIR --sky DIR --copies 6`
+    `lga data prepare plane_in_the_sky --meshes DIR --sky DIR --copies 14`
     """
     from lga.datasets import prepare_dataset
     from lga.paths import DATA

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from lga.datasets import DATASETS
-from lga.lookup import check_name
+from lga.lookup import check_name, choose
 from lga.metrics import lpips_weights
 from lga.paths import DATA
 from lga.profiles import MNISTS as DIGITS
@@ -71,19 +71,11 @@ def grid(
         ValueError: for an unknown name or a seed that is no whole number.
     """
     check_name("profile", profile, PROFILES)
-    names = {"dataset": datasets, "system": systems}
-    known = {"dataset": DATASETS, "system": SYSTEMS}
-    chosen = {
-        kind: list(known[kind])
-        if text == "all"
-        else [check_name(kind, name, known[kind]) for name in text.split(",")]
-        for kind, text in names.items()
-    }
     numbers = seed_numbers(seeds or SEEDS[profile])
     return [
         (dataset, system, seed)
-        for dataset in chosen["dataset"]
-        for system in chosen["system"]
+        for dataset in choose("dataset", datasets, DATASETS)
+        for system in choose("system", systems, SYSTEMS)
         if dataset not in refusals(system)
         for seed in numbers
     ]

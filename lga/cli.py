@@ -244,21 +244,24 @@ def ablate(
 @app.command()
 def probes(
     profile: Profile = "standard",
+    datasets: Annotated[str, typer.Option(help="Names with commas, or all.")] = "all",
+    systems: Annotated[str, typer.Option(help="Names with commas, or all.")] = "all",
     source: SourceOption = Source.auto,
     data_root: DataRoot = None,
     results: Results = None,
 ) -> None:
     """What the parts of trained latents know of class and pose, by simple classifiers.
 
-    Example: `lga probes --data-root data`
+    Rows of what is probed are replaced, others stay.
+
+    Examples: `lga probes --data-root data` · `lga probes --datasets nmr --data-root data`
     """
     from lga.paths import shown
-    from lga.probes import table
-    from lga.tables import write_csv
+    from lga.probes import measure, summary
+    from lga.tables import read_csv
 
-    frame = table(profile, data_root, results, source.value)
-    path = write_csv(frame, "probes", profile, results)
-    print(f"{frame.to_string(index=False)}\n({shown(path)})")
+    path = measure(profile, datasets, systems, source.value, data_root, results)
+    print(f"{summary(read_csv('probes', profile, results)).to_string()}\n({shown(path)})")
 
 
 @app.command()

@@ -15,72 +15,80 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lga.datasets import Labelled, OrbitDataset
-from lga.runs import configure, trained_datasets, trained_latents
-from lga.systems import LatentSystem, build_system
-from lga.tables import mean_and_deviation
+from lga.datasets import DATASETS, Labelled, OrbitDataset, load_dataset
+from lga.lookup import choose
+from lga.runs import configure, trained_latents
+from lga.systems import SYSTEMS, LatentSystem, build_system
+from lga.tables import mean_and_deviation, update_csv, with_spread
 
 BUDGETS = (10, 100, 1_000)  # labels, and all of them
 TRAIN, TEST = 2_000, 1_000
 COMPONENTS = 200
+RIDGES = (1.0, 1e3, 1e6)
 BATCH = 100
 
 Features = Callable[[Tensor], dict[str, np.ndarray]]
+COLUMNS = ("dataset", "system", "part", "probe", "tested_on", "labels", "seeds")
 
 
 @torch.no_grad()
 def parts(system: LatentSystem, images: Tensor) -> dict[str, np.ndarray]:
-    """z, z_v and z_i of images (n, C, …), each (n, numbers); an empty part is left out."""
+    """z, z_v and z_i of images (n, C, …), each (n, numbers); where nothing stays, z_v alone."""
     codes = torch.cat([system.encode(batch).z for batch in images.split(BATCH)])
     varying = system.action.varying(codes).expand(codes.shape[1:]).flatten() > 0.5
-    flat = codes.flatten(1)
+    flat = codes.flatten(1).double().numpy()
     found = {"z": flat, "z_v": flat[:, varying], "z_i": flat[:, ~varying]}
-    return {part: code.double().numpy() for part, code in found.items() if code.shape[1]}
+    whole = varying.all() or not varying.any()
+    return {part: code for part, code in found.items() if code.size and not (whole and part == "z")}
 
 
 def scores(
-    train: np.ndarray, classes: np.ndarray, tests: dict[str, tuple[np.ndarray, np.ndarray]]
-) -> Iterator[tuple[str, str, int, float]]:
-    """(probe, tested on, labels, accuracy) of class probes trained on features (n, d).
+    train: np.ndarray, classes: np.ndarray, tests: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> Iterator[tuple[str, str, float]]:
+    """(probe, tested on, accuracy) of class probes trained on features (n, d), if classes differ.
 
-    The features are standardised and, where there are many, reduced to their main components.
+    The features are standardised and, where there are many, reduced to their main components;
+    those of fewer objects than features come from the objects' inner products, which are fewer.
 
     Args:
-        train, classes: features and classes to learn from, in random order.
+        train, classes: features and classes to learn from.
         tests: features and classes to test on, by name.
     """
-    from sklearn.decomposition import PCA
+    from sklearn.decomposition import PCA, KernelPCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    for labels in sorted({min(budget, len(train)) for budget in (*BUDGETS, len(train))}):
-        x, y = train[:labels], classes[:labels]
-        if len(np.unique(y)) < 2:
-            continue
-        components = min(COMPONENTS, labels, x.shape[1])
-        reduce = [PCA(components, random_state=0)] if components < x.shape[1] else []
-        main = make_pipeline(StandardScaler(), *reduce).fit(x)
-        probes = {
-            "logistic": LogisticRegression(C=0.1, max_iter=1_000),
-            "knn": KNeighborsClassifier(min(5, labels)),
-        }
-        x = main.transform(x)
-        seen = {name: (main.transform(test), truth) for name, (test, truth) in tests.items()}
-        for name, probe in probes.items():
-            probe.fit(x, y)
-            for tested_on, (test, truth) in seen.items():
-                yield name, tested_on, labels, float(probe.score(test, truth))
+    labels, numbers = train.shape
+    if len(np.unique(classes)) < 2:
+        return
+    components = min(COMPONENTS, labels, numbers)
+    pca = KernelPCA(components) if numbers > labels else PCA(components, random_state=0)
+    main = make_pipeline(StandardScaler(), *([pca] if components < numbers else [])).fit(train)
+    x = main.transform(train)
+    probes = {
+        "logistic": LogisticRegression(C=0.1, max_iter=1_000),
+        "knn": KNeighborsClassifier(min(5, labels)),
+    }
+    seen = {name: (main.transform(test), truth) for name, (test, truth) in tests.items()}
+    for name, probe in probes.items():
+        probe.fit(x, classes)
+        for tested_on, (test, truth) in seen.items():
+            yield name, tested_on, float(probe.score(test, truth))
 
 
 def pose_score(train: np.ndarray, poses: np.ndarray, test: np.ndarray, truth: np.ndarray) -> float:
-    """R² of ridge regression from features to the entries of the group element, at least 0."""
-    from sklearn.linear_model import Ridge
+    """R² of ridge regression from features to the entries of the group element, at least 0.
+
+    How strong the ridge is, leaving one training object out decides: thousands of features need
+    more of it than twenty.
+    """
+    from sklearn.linear_model import RidgeCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    fitted = make_pipeline(StandardScaler(), Ridge(1.0)).fit(train, poses)
+    fitted = make_pipeline(StandardScaler(), RidgeCV(RIDGES)).fit(train, poses)
     return max(0.0, float(fitted.score(test, truth)))
 
 
@@ -93,7 +101,9 @@ def flat_elements(found: Labelled) -> np.ndarray:
 def probed(
     features: Features, dataset: OrbitDataset, draws: Sequence[int]
 ) -> Iterator[tuple[str, str, str, int, float]]:
-    """(part, probe, tested on, labels, score) of one way to see images, for each draw.
+    """(part, probe, tested on, labels, score) of one way to see images.
+
+    For each draw of the labels; once where it is all of them.
 
     Args:
         features: images (n, C, …) to features (n, d) by part.
@@ -103,7 +113,9 @@ def probed(
     upright, moved = (dataset.labelled("train", TRAIN, moved=m) for m in (False, True))
     test = {"upright": dataset.labelled("test", TEST, moved=False),
             "moved": dataset.labelled("test", TEST, moved=True)}  # fmt: skip
-    orders = [np.random.default_rng(draw).permutation(len(upright.labels)) for draw in draws]
+    classes, n = upright.labels.numpy(), len(upright.labels)
+    orders = [np.random.default_rng(draw).permutation(n) for draw in draws]
+    given = [order[:labels] for labels in BUDGETS if labels < n for order in orders]
     seen = {name: features(found.images) for name, found in test.items()}
     learned, turned = features(upright.images), features(moved.images)
     for part, train in learned.items():
@@ -111,10 +123,10 @@ def probed(
         score = pose_score(
             turned[part], flat_elements(moved), seen["moved"][part], flat_elements(test["moved"])
         )
-        for order in orders:
-            for row in scores(train[order], upright.labels.numpy()[order], tests):
-                yield part, *row
-            yield part, "pose", "moved", len(moved.labels), score
+        yield part, "pose", "moved", len(moved.labels), score
+        for subset in [*given, orders[0]]:
+            for probe, tested_on, accuracy in scores(train[subset], classes[subset], tests):
+                yield part, probe, tested_on, len(subset), accuracy
 
 
 def pixels(images: Tensor) -> dict[str, np.ndarray]:
@@ -122,36 +134,75 @@ def pixels(images: Tensor) -> dict[str, np.ndarray]:
     return {"pixels": images.flatten(1).double().numpy()}
 
 
-def table(
+def measure(
     profile: str = "standard",
+    datasets: str = "all",
+    systems: str = "all",
+    source: str = "auto",
     data_root: str | Path | None = None,
     results: Path | str | None = None,
-    source: str = "auto",
     draws: int = 3,
-):
-    """The probes of every latent system whose weights are there, beside pixels and no training.
+) -> Path:
+    """Probes every latent system whose weights are there, beside pixels and no training.
+
+    Each one's rows take the place of its earlier ones in `probes.csv` as soon as they are known.
+
+    Args:
+        datasets, systems: names separated by commas, or "all".
+        draws: orders in which labels are given, and untrained networks.
 
     Returns:
-        A pandas DataFrame with dataset, system, part, probe ("logistic", "knn": accuracy; "pose":
-        R²), tested_on, labels, seeds of the system, mean and sd over seeds and draws of the labels,
-        and source.
+        The table's file: dataset, system, part, probe ("logistic", "knn": accuracy; "pose": R²),
+        tested_on, labels, seeds of the system, mean and sd over seeds and draws of the labels
+        (none of a single value), and source.
+
+    Raises:
+        ValueError: for an unknown name.
+        FileNotFoundError: where nothing that has a latent is trained on objects of known classes.
     """
     import pandas
 
-    rows: dict[tuple, list[float]] = {}
-    for dataset in trained_datasets(profile, source, data_root, results):
-        if not has_classes(dataset):
+    wanted = choose("system", systems, SYSTEMS)
+    path = None
+    for name in choose("dataset", datasets, DATASETS):
+        trained = trained_latents(name, profile, results, wanted)
+        if not trained or not has_classes(
+            dataset := load_dataset(name, source, data_root, profile)
+        ):
             continue
-        trained = trained_latents(dataset.name, profile, results)
-        for label, seeds, features, order_seeds in ways_to_see(dataset, trained, profile, draws):
-            for part, probe, tested_on, labels, score in probed(features, dataset, order_seeds):
-                key = (dataset.name, label, part, probe, tested_on, labels, seeds, dataset.source)
-                rows.setdefault(key, []).append(score)
-    columns = ["dataset", "system", "part", "probe", "tested_on", "labels", "seeds", "source"]
-    frame = pandas.DataFrame(list(rows), columns=columns)
-    scored = [mean_and_deviation(values) for values in rows.values()]
-    frame[["mean", "sd"]] = pandas.DataFrame(scored, columns=["mean", "sd"], dtype=float)
-    return frame[[*columns[:-1], "mean", "sd", "source"]]
+        for system, seeds, ways in ways_to_see(dataset, trained, profile, draws):
+            scored: dict[tuple, list[float]] = {}
+            for features, orders in ways:
+                for *row, score in probed(features, dataset, orders):
+                    scored.setdefault((name, system, *row, seeds), []).append(score)
+            frame = pandas.DataFrame(list(scored), columns=list(COLUMNS))
+            frame[["mean", "sd"]] = [mean_and_deviation(values) for values in scored.values()]
+            frame["source"] = dataset.source
+            path = update_csv(frame, "probes", ["dataset", "system"], profile, results)
+    if path is None:
+        raise FileNotFoundError(
+            "no weights of a latent system on a dataset with classes: lga train"
+        )
+    return path
+
+
+def summary(frame):
+    """What matters most of the table of `measure`, as a pandas DataFrame by dataset and system.
+
+    Returns:
+        For every part the class's accuracy on moved objects (logistic regression from all labels),
+        and the pose's R²; as "mean ± sd".
+    """
+    most = frame.groupby(["dataset", "probe"])["labels"].transform("max")
+    told = {"logistic": "class", "pose": "pose"}
+    chosen = frame[(frame["labels"] == most) & (frame["tested_on"] == "moved")]
+    chosen = chosen[chosen["probe"].isin(told)]
+    columns = chosen["probe"].map(told) + " from " + chosen["part"]
+    texts = [with_spread(*row, decimals=2) for row in chosen[["mean", "sd"]].to_numpy()]
+    found = chosen.assign(told=columns, text=texts)
+    shown = found.pivot(index=["dataset", "system"], columns="told", values="text").fillna("")
+    order = list(dict.fromkeys(zip(frame["dataset"], frame["system"], strict=True)))
+    return shown.loc[order].rename_axis(columns=None)
 
 
 def ways_to_see(
@@ -159,21 +210,24 @@ def ways_to_see(
     trained: Mapping[str, Sequence[LatentSystem]],
     profile: str,
     draws: int,
-) -> Iterator[tuple[str, int, Features, Sequence[int]]]:
-    """(label, seeds, features, seeds of the orders of labels) of what is probed.
+) -> Iterator[tuple[str, int, list[tuple[Features, Sequence[int]]]]]:
+    """(label, seeds, features with seeds of the orders of labels) of what is probed.
 
     Pixels and every trained latent system with each of its seeds, in `draws` orders; the same
     networks untrained, `draws` of them in an order each.
     """
-    yield "pixels", 0, pixels, range(draws)
+    yield "pixels", 0, [(pixels, range(draws))]
     for system, ready in trained.items():
-        for k, one in enumerate(ready):
-            orders = range(k, draws * len(ready), len(ready))
-            yield system, len(ready), partial(parts, one), orders
+        orders = [range(k, draws * len(ready), len(ready)) for k in range(len(ready))]
+        seen = [partial(parts, one) for one in ready]
+        yield system, len(ready), list(zip(seen, orders, strict=True))
         options = configure(dataset.name, system, profile).system_options
-        for draw in range(draws):
-            untrained = build_system(system, dataset, draw, **options).eval()
-            yield f"{system}, untrained", draws, partial(parts, untrained), [draw]
+        untrained = [build_system(system, dataset, k, **options).eval() for k in range(draws)]
+        yield (
+            f"{system}, untrained",
+            draws,
+            [(partial(parts, one), [k]) for k, one in enumerate(untrained)],
+        )
 
 
 def has_classes(dataset: OrbitDataset) -> bool:

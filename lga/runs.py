@@ -11,7 +11,7 @@ import dataclasses
 import math
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -374,23 +374,14 @@ def trained_seeds(
     return {system: found[system] for system in SYSTEMS if system in found}
 
 
-def trained_datasets(
-    profile: str, source: str, data_root: str | Path | None, results: Path | str | None
-) -> Iterator[OrbitDataset]:
-    """Every dataset of which a trained system is there, one after the other."""
-    for name in DATASETS:
-        if trained_seeds(name, profile, results):
-            yield load_dataset(name, source, data_root, profile)
-
-
 def trained_latents(
-    dataset: str, profile: str, results: Path | str | None
+    dataset: str, profile: str, results: Path | str | None, wanted: Collection[str]
 ) -> dict[str, list[LatentSystem]]:
-    """The trained systems of a dataset that have a latent, one for each seed."""
+    """The trained ones of the `wanted` systems that have a latent, one for each seed."""
     return {
         system: [load(f"{dataset}/{system}", profile, seed, results) for seed in seeds]
         for system, seeds in trained_seeds(dataset, profile, results).items()
-        if issubclass(SYSTEMS[system], LatentSystem)
+        if system in wanted and issubclass(SYSTEMS[system], LatentSystem)
     }
 
 

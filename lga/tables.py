@@ -256,6 +256,23 @@ def write_csv(frame, name: str, profile: str, results: Path | str | None = None)
     return path
 
 
+def update_csv(
+    frame, name: str, keys: list[str], profile: str, results: Path | str | None = None
+) -> Path:
+    """Puts rows into a profile's `<name>.csv`, in place of those that have the same `keys`.
+
+    Raises:
+        ValueError: when the file is damaged.
+    """
+    import pandas
+
+    if (Path(results or RESULTS) / profile / f"{name}.csv").is_file():
+        known = read_csv(name, profile, results)
+        replaced = known.set_index(keys).index.isin(frame.set_index(keys).index)
+        frame = pandas.concat([known[~replaced], frame])
+    return write_csv(frame, name, profile, results)
+
+
 def read_csv(name: str, profile: str, results: Path | str | None = None):
     """A profile's `<name>.csv` ("swaps", "probes", "laws", "ablation_…") as a pandas DataFrame.
 
@@ -273,7 +290,7 @@ def read_csv(name: str, profile: str, results: Path | str | None = None):
     try:
         return pandas.read_csv(path)
     except ValueError as error:  # pandas' own errors are ValueErrors
-        raise ValueError(f"{path} is damaged ({error}); make it again") from error
+        raise ValueError(f"{path} is damaged ({error}); remove it and make it again") from error
 
 
 LAWS = (

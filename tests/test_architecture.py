@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "explorer": {"datasets", "groups", "runs", "systems", "training"},
     "ablations": {"lookup", "metrics", "paths", "records", "runs", "tables"},
     "charts": {"figures", "paths", "records", "tables"},
-    "probes": {"datasets", "runs", "systems", "tables"},
+    "probes": {"datasets", "lookup", "runs", "systems", "tables"},
     "catalogue": {"datasets", "lookup", "metrics", "paths", "profiles", "records", "runs",
                   "systems", "tables"},
 }  # fmt: skip

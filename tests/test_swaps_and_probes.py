@@ -3,9 +3,15 @@
 from functools import partial
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from conftest import publish, record
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import lga
 from lga import probes
@@ -159,19 +165,77 @@ def test_tables_have_a_row_per_trained_system(tmp_path, monkeypatch):
     records = lga.records.read_records("quick", tmp_path)
     assert row["mean"] == pytest.approx(sum(r["swap_psnr_db"] for r in records) / 2, rel=1e-5)
 
-    frame = probes.table("quick", None, tmp_path, "stand-in", draws=2)
+    probe = partial(probes.measure, "quick", source="stand-in", results=tmp_path, draws=2)
+    path = probe()
+    frame = lga.tables.read_csv("probes", "quick", tmp_path)
+    assert path == tmp_path / "quick" / "probes.csv"
     assert set(frame["system"]) == {"pixels", "jin2024", "jin2024, untrained"}
     assert set(frame["part"]) == {"pixels", "z", "z_v", "z_i"}
     assert set(frame["probe"]) == {"logistic", "knn", "pose"}
-    assert frame["mean"].between(0, 1).all() and frame["sd"].notna().all()
+    assert frame["mean"].between(0, 1).all()
+    # Ten labels are drawn, all of them are not: pixels are then seen once, two networks twice.
+    assert frame.query("sd.isna()")["system"].unique() == ["pixels"]
+    assert set(frame.query("system == 'pixels' and sd.isna()")["labels"]) == {60}
     assert set(frame.columns) >= {"dataset", "system", "seeds", "mean", "sd", "source"}
-    lga.tables.write_csv(frame, "probes", "quick", tmp_path)
-    assert len(lga.tables.read_csv("probes", "quick", tmp_path)) == len(frame)
+    assert not frame.duplicated(list(probes.COLUMNS)).any()
+    shown = probes.summary(frame)
+    assert list(shown.index) == [("blocked_mnist", system) for system in frame["system"].unique()]
+    (row,) = frame.query("system == 'jin2024' and part == 'z_v' and probe == 'pose'").to_dict(
+        "records"
+    )
+    text = f"{row['mean']:.2f} ± {row['sd']:.2f}"
+    assert shown.loc[("blocked_mnist", "jin2024"), "pose from z_v"] == text
+    assert shown.loc[("blocked_mnist", "pixels"), "class from z"] == ""
     with pytest.raises(FileNotFoundError, match="`lga tables`, `lga probes` or `lga ablate`"):
         lga.tables.read_csv("ablation_mask", "quick", tmp_path)
     (tmp_path / "quick" / "laws.csv").write_text("")
     with pytest.raises(ValueError, match=r"laws\.csv is damaged"):
         lga.tables.read_csv("laws", "quick", tmp_path)
+
+
+def test_probed_again_rows_take_the_place_of_their_predecessors_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(probes, "TRAIN", 20)
+    monkeypatch.setattr(probes, "TEST", 20)
+    for name in ("jin2024", "swarnali2025"):
+        trained(tmp_path, name, "rotated_mnist")
+    for path in tmp_path.rglob("metrics.json"):
+        lga.records.add_to_record(path.parent, {"overrides": ""})
+    probe = partial(probes.measure, "quick", source="stand-in", results=tmp_path, draws=1)
+    table = pandas.read_csv(probe())
+    of = table.groupby("system").groups
+    table["mean"] = -1.0
+    lga.tables.write_csv(table, "probes", "quick", tmp_path)
+    again = pandas.read_csv(probe(systems="jin2024"))
+    assert len(again) == len(table)
+    assert set(again.loc[again["mean"] < 0, "system"]) == {s for s in of if "swarnali" in s}
+    for names in ({"datasets": "nmr"}, {"systems": "hwang2023"}):
+        with pytest.raises(FileNotFoundError, match="lga train"):
+            probe(**names)
+    with pytest.raises(ValueError, match=r"unknown system 'jin2042'.*'jin2024'"):
+        probe(systems="jin2042")
+
+
+def test_more_features_than_objects_are_reduced_to_the_same_main_components():
+    rng = np.random.default_rng(0)
+    classes = rng.integers(0, 3, 360)
+    features = rng.standard_normal((360, 700)) + 1.5 * np.eye(3, 700)[classes]
+    train, test = slice(0, 240), slice(240, 360)
+    tests = {"upright": (features[test], classes[test])}
+    rows = {row[:2]: row[2] for row in probes.scores(features[train], classes[train], tests)}
+    main = make_pipeline(StandardScaler(), PCA(probes.COMPONENTS, svd_solver="full"))
+    x = main.fit_transform(features[train])
+    for name, probe in (("knn", KNeighborsClassifier(5)), ("logistic", LogisticRegression(C=0.1))):
+        expected = probe.fit(x, classes[train]).score(main.transform(features[test]), classes[test])
+        assert rows[name, "upright"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_pose_is_found_among_many_features_that_say_nothing():
+    rng = np.random.default_rng(0)
+    poses = rng.standard_normal((400, 4))
+    features = np.concatenate([np.repeat(poses, 5, 1), rng.standard_normal((400, 500))], 1)
+    score = partial(probes.pose_score, features[:300], test=features[300:], truth=poses[300:])
+    assert score(poses[:300]) > 0.6
+    assert score(rng.permutation(poses[:300])) < 0.02
 
 
 def test_laws_of_records_become_a_table(tmp_path):

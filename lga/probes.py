@@ -68,7 +68,7 @@ def scores(
     main = make_pipeline(StandardScaler(), *([pca] if components < numbers else [])).fit(train)
     x = main.transform(train)
     probes = {
-        "logistic": LogisticRegression(C=0.1, max_iter=1_000),
+        "logistic": LogisticRegression(C=0.1, max_iter=10_000),
         "knn": KNeighborsClassifier(min(5, labels)),
     }
     seen = {name: (main.transform(test), truth) for name, (test, truth) in tests.items()}

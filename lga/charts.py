@@ -125,21 +125,21 @@ def probes(profile: str, results: Path | str | None = None) -> Chart:
     frame = read_csv("probes", profile, results)
     most = frame.groupby(["dataset", "probe"])["labels"].transform("max")
     frame = frame[(frame["labels"] == most) & (frame["tested_on"] == "moved")]
-    datasets = list(dict.fromkeys(frame["dataset"]))
-    figure = Chart(figsize=(10, 3.4 * max(1, len(datasets))), layout="constrained")
-    axes = figure.subplots(max(1, len(datasets)), 2, squeeze=False)
+    ways = frame.groupby("dataset", sort=False)["system"].nunique()
+    figure = Chart(figsize=(10, 0.4 * ways.sum() + 0.8 * len(ways)), layout="constrained")
+    axes = figure.subplots(len(ways), 2, squeeze=False, sharey="row", height_ratios=ways + 1)
     titles = {"logistic": "class, moved objects: accuracy", "pose": "pose: R²"}
     parts = ["pixels", "z", "z_v", "z_i"]
-    for row, dataset in zip(axes, datasets, strict=False):
+    for row, dataset in zip(axes, ways.index, strict=True):
         for axis, (probe, title) in zip(row, titles.items(), strict=True):
             own = frame[(frame["dataset"] == dataset) & (frame["probe"] == probe)]
             seaborn.barplot(own, x="mean", y="system", hue="part", hue_order=parts,
-                            palette=PALETTE, ax=axis)  # fmt: skip
+                            palette=PALETTE, legend=axis is axes[0, 1], ax=axis)  # fmt: skip
             style(axis, f"{dataset}, {title}")
             axis.set_xlabel("")
             axis.set_ylabel("")
             axis.set_xlim(0, 1)
-            axis.legend(fontsize=8, frameon=False, loc="lower right")
+    axes[0, 1].legend(fontsize=8, frameon=False, loc="lower right")
     return figure
 
 

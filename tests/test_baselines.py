@@ -427,14 +427,16 @@ def rays():
 
 @torch.no_grad()
 def test_sajjadi2022_paints_pixel_by_pixel(rays):
-    x, g = torch.rand(2, 3, 64, 64), SO3().sample(2, seeded())
+    x, g = torch.rand(2, 3, 64, 64, generator=seeded()), SO3().sample(2, seeded())
     picture = rays.transform(x, g)
     pixels = torch.tensor([[0, 63, 64 * 10 + 7], [5, 4095, 64 * 33]])
     seen = rays.look(rays.encoder(x, rays.own_rays), g, pixels)
     for n in range(2):
         for color, pixel in zip(seen[n], pixels[n], strict=True):
-            torch.testing.assert_close(picture[n, :, pixel // 64, pixel % 64], color)
-    assert (rays.transform(x, SO3().identity(2)) - picture).abs().max() > 1e-5
+            # Octaves of places enlarge rounding, differently on every processor.
+            found = picture[n, :, pixel // 64, pixel % 64]
+            torch.testing.assert_close(found, color, rtol=0, atol=1e-3)
+    assert (rays.transform(x, SO3().identity(2)) - picture).abs().max() > 0.1
 
 
 @torch.no_grad()
@@ -443,7 +445,7 @@ def test_sajjadi2022_paints_the_same_in_parts(rays, monkeypatch):
     whole, look, asked = rays.transform(x, g), rays.look, []
     monkeypatch.setattr("lga.systems.sajjadi2022.RAYS_AT_ONCE", 2 * 64 * 64)
     monkeypatch.setattr(rays, "look", lambda t, *rest: asked.append(len(t)) or look(t, *rest))
-    torch.testing.assert_close(rays.transform(x, g), whole)
+    torch.testing.assert_close(rays.transform(x, g), whole, rtol=0, atol=1e-3)
     assert asked == [2, 2, 1]
 
 

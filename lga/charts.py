@@ -12,7 +12,7 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from lga.figures import INK, Chart, style
 from lga.paths import RESULTS
 from lga.records import main_records
-from lga.tables import CONTROLS, PUBLISHED, curves, laws, read_csv
+from lga.tables import CONTROLS, PUBLISHED, curves, laws, read_csv, with_all_labels
 
 PALETTE = "colorblind"
 PANELS_A_ROW = 4
@@ -122,9 +122,7 @@ def probes(profile: str, results: Path | str | None = None) -> Chart:
     """What the parts of latents know: accuracy of the class on moved objects, R² of the pose."""
     import seaborn
 
-    frame = read_csv("probes", profile, results)
-    most = frame.groupby(["dataset", "probe"])["labels"].transform("max")
-    frame = frame[(frame["labels"] == most) & (frame["tested_on"] == "moved")]
+    frame = with_all_labels(read_csv("probes", profile, results))
     ways = frame.groupby("dataset", sort=False)["system"].nunique()
     figure = Chart(figsize=(10, 0.4 * ways.sum() + 0.8 * len(ways)), layout="constrained")
     axes = figure.subplots(len(ways), 2, squeeze=False, sharey="row", height_ratios=ways + 1)

@@ -19,7 +19,7 @@ from lga.datasets import DATASETS, Labelled, OrbitDataset, load_dataset
 from lga.lookup import choose
 from lga.runs import configure, trained_latents
 from lga.systems import SYSTEMS, LatentSystem, build_system
-from lga.tables import mean_and_deviation, update_csv, with_spread
+from lga.tables import mean_and_deviation, update_csv, with_all_labels, with_spread
 
 BUDGETS = (10, 100, 1_000)  # labels, and all of them
 TRAIN, TEST = 2_000, 1_000
@@ -193,9 +193,8 @@ def summary(frame):
         For every part the class's accuracy on moved objects (logistic regression from all labels),
         and the pose's R²; as "mean ± sd".
     """
-    most = frame.groupby(["dataset", "probe"])["labels"].transform("max")
     told = {"logistic": "class", "pose": "pose"}
-    chosen = frame[(frame["labels"] == most) & (frame["tested_on"] == "moved")]
+    chosen = with_all_labels(frame)
     chosen = chosen[chosen["probe"].isin(told)]
     columns = chosen["probe"].map(told) + " from " + chosen["part"]
     texts = [with_spread(*row, decimals=2) for row in chosen[["mean", "sd"]].to_numpy()]

@@ -293,6 +293,12 @@ def read_csv(name: str, profile: str, results: Path | str | None = None):
         raise ValueError(f"{path} is damaged ({error}); remove it and make it again") from error
 
 
+def with_all_labels(probes):
+    """The rows of `probes.csv` that most is learned from, tested on moved objects."""
+    most = probes.groupby(["dataset", "probe"])["labels"].transform("max")
+    return probes[(probes["labels"] == most) & (probes["tested_on"] == "moved")]
+
+
 LAWS = (
     "law_identity", "law_inverse", "law_compatibility", "law_identity_db", "law_inverse_db",
     "law_compatibility_db", "latent_inverse_error", "latent_deviation",

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lga.datasets import DATASETS, Labelled, OrbitDataset, load_dataset
 from lga.lookup import choose
-from lga.runs import configure, trained_latents
+from lga.runs import configure, load, trained_seeds
 from lga.systems import SYSTEMS, LatentSystem, build_system
 from lga.tables import mean_and_deviation, update_csv, with_all_labels, with_spread
 
@@ -146,6 +146,8 @@ def measure(
     """Probes every latent system whose weights are there, beside pixels and no training.
 
     Each one's rows take the place of its earlier ones in `probes.csv` as soon as they are known.
+    A network is asked about data that it was trained on, or not at all: weights made from real
+    data keep their rows where only a stand-in is at hand.
 
     Args:
         datasets, systems: names separated by commas, or "all".
@@ -158,17 +160,29 @@ def measure(
 
     Raises:
         ValueError: for an unknown name.
-        FileNotFoundError: where nothing that has a latent is trained on objects of known classes.
+        FileNotFoundError: where nothing that has a latent was trained on objects of known classes
+            that are at hand.
     """
     import pandas
 
     wanted = choose("system", systems, SYSTEMS)
+    latent = {system for system in wanted if issubclass(SYSTEMS[system], LatentSystem)}
     path = None
     for name in choose("dataset", datasets, DATASETS):
-        trained = trained_latents(name, profile, results, wanted)
-        if not trained or not has_classes(
-            dataset := load_dataset(name, source, data_root, profile)
-        ):
+        known = latent & trained_seeds(name, profile, results).keys()
+        if not known:
+            continue
+        dataset = load_dataset(name, source, data_root, profile)
+        if not has_classes(dataset):
+            continue
+        trained = {
+            system: [load(f"{name}/{system}", profile, seed, results) for seed in seeds]
+            for system, seeds in trained_seeds(name, profile, results, dataset.source).items()
+            if system in latent
+        }
+        if left := ", ".join(sorted(known - trained.keys())):
+            print(f"{name}: {left} learned from other data than {dataset.source}; the rows stay")
+        if not trained:
             continue
         for system, seeds, ways in ways_to_see(dataset, trained, profile, draws):
             scored: dict[tuple, list[float]] = {}
@@ -181,7 +195,8 @@ def measure(
             path = update_csv(frame, "probes", ["dataset", "system"], profile, results)
     if path is None:
         raise FileNotFoundError(
-            "no weights of a latent system on a dataset with classes: lga train"
+            "no weights of a latent system on a dataset with classes that is at hand: lga train, "
+            "or --data-root"
         )
     return path
 

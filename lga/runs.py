@@ -11,7 +11,7 @@ import dataclasses
 import math
 import os
 import subprocess
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -43,7 +43,7 @@ from lga.records import (
     run_folder,
     write_weights,
 )
-from lga.systems import SYSTEMS, LatentSystem, System, build_system, check_serves
+from lga.systems import SYSTEMS, System, build_system, check_serves
 from lga.training import History, fit, precision_for
 
 # How a run is computed changes no figure beyond rounding; the record has fields for it.
@@ -359,30 +359,24 @@ def loadable(profile: str = "standard", results: Path | str | None = None) -> li
 
 
 def trained_seeds(
-    dataset: str, profile: str = "standard", results: Path | str | None = None
+    dataset: str,
+    profile: str = "standard",
+    results: Path | str | None = None,
+    source: str | None = None,
 ) -> dict[str, list[int]]:
     """The systems of a dataset whose weights are there, each with the seeds of its runs.
 
-    Runs with overrides are left out: they are variants.
+    Runs with overrides are left out: they are variants. So are runs on other data than `source`,
+    as records name it, where one is given.
     """
     found: dict[str, list[int]] = {}
     root = Path(results or RESULTS) / profile / dataset
     for path in sorted(root.glob("*/seed-*/model.safetensors")):
-        if not read_record(path.with_name("metrics.json"))["overrides"]:
+        record = read_record(path.with_name("metrics.json"))
+        if not record["overrides"] and source in (None, record["source"]):
             seed = int(path.parent.name.removeprefix("seed-"))
             found.setdefault(path.parts[-3], []).append(seed)
     return {system: found[system] for system in SYSTEMS if system in found}
-
-
-def trained_latents(
-    dataset: str, profile: str, results: Path | str | None, wanted: Collection[str]
-) -> dict[str, list[LatentSystem]]:
-    """The trained ones of the `wanted` systems that have a latent, one for each seed."""
-    return {
-        system: [load(f"{dataset}/{system}", profile, seed, results) for seed in seeds]
-        for system, seeds in trained_seeds(dataset, profile, results).items()
-        if system in wanted and issubclass(SYSTEMS[system], LatentSystem)
-    }
 
 
 def rebuilt(folder: Path, config: Mapping[str, Any], weights: dict, dataset) -> System:

@@ -215,6 +215,20 @@ def test_probed_again_rows_take_the_place_of_their_predecessors_alone(tmp_path, 
         probe(systems="jin2042")
 
 
+def test_networks_are_probed_on_data_that_they_were_trained_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(probes, "TRAIN", 20)
+    monkeypatch.setattr(probes, "TEST", 20)
+    for name, changes in (("jin2024", {"source": "MNIST"}), ("lga_generic", {})):
+        trained(tmp_path, name, "rotated_mnist")
+        folder = tmp_path / "quick" / "rotated_mnist" / name / "seed-0"
+        lga.records.add_to_record(folder, {"overrides": "", **changes})
+    table = pandas.read_csv(probes.measure("quick", source="stand-in", results=tmp_path, draws=1))
+    assert set(table["system"]) == {"pixels", "lga_generic", "lga_generic, untrained"}
+    assert "rotated_mnist: jin2024 learned from other data than" in capsys.readouterr().out
+    with pytest.raises(FileNotFoundError, match="--data-root"):
+        probes.measure("quick", "all", "jin2024", "stand-in", results=tmp_path)
+
+
 def test_more_features_than_objects_are_reduced_to_the_same_main_components():
     rng = np.random.default_rng(0)
     classes = rng.integers(0, 3, 360)

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from lga.datasets import OrbitDataset, load_dataset
 from lga.groups import SO2, SO3, Affine, Cyclic, Group
+from lga.precision import computes_in_bf16
 from lga.runs import load, loadable
 from lga.systems import LatentSystem, System
-from lga.training import computes_in_bf16
 
 SIDE_PX = 168
 CAPTION_PX = 20
@@ -71,7 +71,7 @@ class Explorer(widgets.VBox):
             panels["g x, the truth"] = truth[0]
         latents: dict[str, np.ndarray] = {}
         # A slider is not to wait: convolutions in space are many times faster in bf16.
-        with torch.autocast("cpu", torch.bfloat16, enabled=x.ndim == 5 and computes_in_bf16()):
+        with torch.autocast("cpu", torch.bfloat16, enabled=x.ndim == 5 and computes_in_bf16("cpu")):
             for name, system in self.systems.items():
                 if not isinstance(system, LatentSystem):
                     panels[name] = system.transform(x, g)[0].float().clamp(0, 1)

@@ -34,6 +34,7 @@ from lga.datasets import (
 from lga.evaluation import evaluate
 from lga.lookup import check_name
 from lga.paths import RESULTS, shown
+from lga.precision import precision_for
 from lga.profiles import PROFILES, SETTING_NAMES, Settings, profile_values
 from lga.records import (
     RunFolder,
@@ -44,7 +45,7 @@ from lga.records import (
     write_weights,
 )
 from lga.systems import SYSTEMS, System, build_system, check_serves
-from lga.training import History, fit, precision_for
+from lga.training import History, fit
 
 # How a run is computed changes no figure beyond rounding; the record has fields for it.
 HOW = ("compile", "device")

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from lga.datasets.base import OrbitDataset
 from lga.metrics import psnr_db
 from lga.optimizers import build_optimizers, load_optimizer_state, optimizer_state
+from lga.precision import precision_for
 from lga.profiles import Settings
 from lga.systems.base import System
 
@@ -237,22 +238,6 @@ def launch(settings: Settings):
         ) from error
     fabric.launch()
     return fabric
-
-
-def precision_for(precision: str, device: str) -> str:
-    """The precision that a device trains in: bf16 on a CPU only where its processor computes in it.
-
-    Elsewhere PyTorch emulates it, up to 25 times slower than float32.
-    """
-    if device == "cpu" and precision.startswith("bf16") and not computes_in_bf16():
-        return "32-true"
-    return precision
-
-
-def computes_in_bf16() -> bool:
-    """Whether this processor has instructions for bf16."""
-    known = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(known.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def generator_for(seed: int, step: int, rank: int = 0) -> torch.Generator:

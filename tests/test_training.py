@@ -95,7 +95,7 @@ def test_a_resumed_run_ends_with_the_same_numbers(digits, tmp_path, name, kill_a
 def test_mixed_precision_reaches_the_loss_where_the_processor_has_it(
     digits, monkeypatch, precision, able, mixed
 ):
-    monkeypatch.setattr("lga.training.computes_in_bf16", lambda: able)
+    monkeypatch.setattr("lga.precision.computes_in_bf16", lambda device: able)
     seen = set()
     loss = lga.SYSTEMS["jin2024"].loss
 

@@ -1,9 +1,11 @@
 """The optimisers that `fit` steps: Adam as the papers use it, or Muon with Adam for the rest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+
+from lga.precision import computes_in_bf16
 
 
 class Muon(torch.optim.Optimizer):
@@ -26,18 +28,35 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable | None = None) -> None:
         for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                state = self.state[weight]
-                if not state:
-                    state["momentum"] = torch.zeros_like(weight)
-                state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
-                ahead = weight.grad.lerp(state["momentum"], group["momentum"])
-                matrices = ahead.flatten(1) if weight.ndim == 4 else ahead
-                rows, columns = matrices.shape[-2:]
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            if not weights:
+                continue
+            for weight in weights:
+                if not self.state[weight]:
+                    self.state[weight]["momentum"] = torch.zeros_like(weight)
+            gradients = [weight.grad for weight in weights]
+            momenta = [self.state[weight]["momentum"] for weight in weights]
+            torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+            ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
+            for (rows, columns), members in by_shape(ahead).items():
                 length = group["lr"] * max(1.0, rows / columns) ** 0.5
-                weight.add_(orthogonalized(matrices).view_as(weight), alpha=-length)
+                stacks = [ahead[k].reshape(-1, rows, columns) for k in members]
+                steps = orthogonalized(torch.cat(stacks)).split([len(stack) for stack in stacks])
+                for k, step in zip(members, steps, strict=True):
+                    weights[k].add_(step.view_as(weights[k]), alpha=-length)
+
+
+def by_shape(tensors: Sequence[Tensor]) -> dict[tuple[int, int], list[int]]:
+    """The shape (rows, columns) that tensors have as matrices, with the places of those that do.
+
+    What has one shape is orthogonalised at once: small matrices are bound by launches on a GPU, and
+    nearly so on a CPU.
+    """
+    found: dict[tuple[int, int], list[int]] = {}
+    for k, tensor in enumerate(tensors):
+        matrices = tensor.flatten(1) if tensor.ndim == 4 else tensor
+        found.setdefault(tuple(matrices.shape[-2:]), []).append(k)
+    return found
 
 
 # In numbers. Orthogonalising costs more than the training step: of large matrices in float32, of
@@ -47,20 +66,22 @@ HUGE_MATRIX = 2**20
 
 
 def orthogonalized(matrices: Tensor) -> Tensor:
-    """About U Vᵀ of matrices U S Vᵀ, (…, m, n): singular values end within 0.7 and 1.2.
+    """About U Vᵀ of matrices U S Vᵀ, (k, m, n): singular values end within 0.7 and 1.2.
 
     Five steps of the quintic Newton–Schulz iteration with the coefficients of Jordan et al.; in
-    bfloat16, as theirs, for large matrices.
+    bfloat16, as theirs, for large matrices where the device computes in it.
     """
-    tall = matrices.shape[-2] > matrices.shape[-1]
-    X = matrices.mT if tall else matrices
-    if X.dtype == torch.float32 and X.numel() > LARGE_MATRIX:
+    rows, columns = matrices.shape[1:]
+    X = matrices.mT if rows > columns else matrices
+    large = rows * columns > LARGE_MATRIX and X.dtype == torch.float32
+    if large and computes_in_bf16(X.device.type):
         X = X.bfloat16()
-    X = X / (X.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    X = X / (X.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(5):
         gram = X @ X.mT
-        X = 3.4445 * X + (-4.7750 * gram + 2.0315 * gram @ gram) @ X
-    return (X.mT if tall else X).to(matrices.dtype)
+        polynomial = torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315)
+        X = torch.baddbmm(X, polynomial, X, beta=3.4445)
+    return (X.mT if rows > columns else X).to(matrices.dtype)
 
 
 def is_matrix(weight: Tensor) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 import lga
 
 PACKAGE = Path(lga.__file__).parent
-LEAVES = {"groups", "lookup", "metrics", "optimizers", "pairs", "paths", "splits"}
+LEAVES = {"groups", "lookup", "metrics", "pairs", "paths", "precision", "splits"}
 MAY_IMPORT = {
     **{leaf: set() for leaf in LEAVES},
     "networks": {"networks", "cameras", "representations"},
@@ -24,11 +24,12 @@ MAY_IMPORT = {
     "figures": {"metrics", "pairs", "systems"},
     "records": {"paths"},
     "tables": {"paths", "records"},
-    "training": {"datasets", "metrics", "optimizers", "pairs", "profiles", "systems"},
+    "optimizers": {"precision"},
+    "training": {"datasets", "metrics", "optimizers", "pairs", "precision", "profiles", "systems"},
     "evaluation": {"datasets", "laws", "metrics", "pairs", "profiles", "systems"},
-    "runs": {"datasets", "evaluation", "figures", "lookup", "paths", "profiles", "records",
-             "systems", "training"},
-    "explorer": {"datasets", "groups", "runs", "systems", "training"},
+    "runs": {"datasets", "evaluation", "figures", "lookup", "paths", "precision", "profiles",
+             "records", "systems", "training"},
+    "explorer": {"datasets", "groups", "precision", "runs", "systems"},
     "ablations": {"lookup", "metrics", "paths", "records", "runs", "tables"},
     "charts": {"figures", "paths", "records", "tables"},
     "probes": {"datasets", "lookup", "runs", "systems", "tables"},

@@ -7,7 +7,7 @@ from torch import nn
 from lga.optimizers import Muon, build_optimizers, is_matrix, orthogonalized
 
 
-@pytest.mark.parametrize("shape", [(5, 9), (9, 5), (3, 6, 6), (4, 8, 2)])
+@pytest.mark.parametrize("shape", [(1, 5, 9), (1, 9, 5), (3, 6, 6), (4, 8, 2)])
 def test_orthogonalized_matrices_keep_directions_and_lose_lengths(shape):
     matrices = torch.randn(*shape, dtype=torch.float64)
     U, _, Vh = torch.linalg.svd(matrices, full_matrices=False)
@@ -19,17 +19,37 @@ def test_orthogonalized_matrices_keep_directions_and_lose_lengths(shape):
     assert lengths.max() < 1.25 and lengths.min() > 0 and lengths.median() > 0.65
 
 
-def test_large_matrices_are_orthogonalized_too():
-    matrix = torch.randn(300, 600)
-    lengths = torch.linalg.svdvals(orthogonalized(matrix))
+@pytest.mark.parametrize("able", [True, False])
+def test_large_matrices_are_orthogonalized_too(able, monkeypatch):
+    monkeypatch.setattr("lga.optimizers.computes_in_bf16", lambda device: able)
+    matrix = torch.randn(1, 300, 600)
+    found = orthogonalized(matrix)
+    lengths = torch.linalg.svdvals(found)
     assert lengths.dtype == torch.float32 and lengths.max() < 1.25 and lengths.min() > 0.6
+    exact = orthogonalized(matrix.double()).float()
+    assert torch.allclose(found, exact, rtol=0, atol=1e-5) != able
+
+
+def test_weights_of_one_shape_step_together_as_each_would_alone():
+    shapes = [(6, 8), (6, 2, 2, 2), (3, 6, 8), (8, 6), (6, 8), (2, 6, 8), (4, 1, 3, 3)]
+    together = [nn.Parameter(torch.randn(shape)) for shape in shapes]
+    alone = [nn.Parameter(weight.detach().clone()) for weight in together]
+    optimizers = [Muon(together), *(Muon([weight]) for weight in alone)]
+    for _ in range(3):
+        for one, other in zip(together, alone, strict=True):
+            one.grad = other.grad = torch.randn_like(one)
+        together[4].grad = alone[4].grad = None  # some weight may have had no part in a step
+        for optimizer in optimizers:
+            optimizer.step()
+    for one, other in zip(together, alone, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_a_convolution_is_the_matrix_of_its_outputs():
     weight = nn.Parameter(torch.zeros(4, 2, 3, 3))
     weight.grad = torch.randn(4, 2, 3, 3)
     Muon([weight], lr=1.0).step()
-    expected = -orthogonalized(weight.grad.flatten(1)).view_as(weight)
+    expected = -orthogonalized(weight.grad.flatten(1)[None]).view_as(weight)
     torch.testing.assert_close(weight.detach(), expected)
 
 
@@ -39,13 +59,13 @@ def test_steps_of_tall_matrices_are_longer_and_momentum_looks_ahead():
     first, second = torch.randn(8, 2), torch.randn(8, 2)
     weight.grad = first
     muon.step()
-    torch.testing.assert_close(weight.detach(), -0.1 * 2 * orthogonalized(0.75 * first))
+    torch.testing.assert_close(weight.detach(), -0.1 * 2 * orthogonalized(0.75 * first[None])[0])
     before = weight.detach().clone()
     weight.grad = second
     muon.step()
     momentum = 0.25 * first + 0.5 * second
     ahead = 0.5 * second + 0.5 * momentum
-    torch.testing.assert_close(weight.detach() - before, -0.2 * orthogonalized(ahead))
+    torch.testing.assert_close(weight.detach() - before, -0.2 * orthogonalized(ahead[None])[0])
 
 
 def test_matrices_go_to_muon_and_the_rest_to_adam():

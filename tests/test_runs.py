@@ -143,6 +143,19 @@ def test_committed_weights_are_small_and_of_seed_0():
     assert max(sizes) <= 3 * 2**20 and sum(sizes) <= 60 * 2**20
 
 
+def test_committed_records_tell_both_psnrs_and_know_their_weights():
+    listed = subprocess.run(["git", "ls-files", "results/*metrics.json"], cwd=ROOT, text=True,
+                            capture_output=True, check=True)  # fmt: skip
+    paths = [ROOT / name for name in listed.stdout.split()]
+    assert len(paths) > 100
+    for path in paths:
+        record = lga.records.read_record(path)
+        assert record["psnr_of_mean_mse_db"] <= record["psnr_db"] + 1e-6, path
+        if (path.parent / "model.safetensors").exists():
+            assert record["weights_sha256"], path
+            lga.records.read_run(path.parent)
+
+
 def test_pytorch_hub_gives_the_same():
     name = lga.loadable("standard")[0]
     system = torch.hub.load(str(ROOT), "lga", name, source="local")

@@ -54,8 +54,8 @@ def by_shape(tensors: Sequence[Tensor]) -> dict[tuple[int, int], list[int]]:
     """
     found: dict[tuple[int, int], list[int]] = {}
     for k, tensor in enumerate(tensors):
-        matrices = tensor.flatten(1) if tensor.ndim == 4 else tensor
-        found.setdefault(tuple(matrices.shape[-2:]), []).append(k)
+        rows, columns = tensor.shape[-2:] if tensor.ndim < 4 else (len(tensor), tensor[0].numel())
+        found.setdefault((rows, columns), []).append(k)
     return found
 
 

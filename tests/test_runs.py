@@ -134,19 +134,22 @@ def test_committed_weights_load_and_paint():
         assert system.transform(x, system.group.sample(2)).shape == x.shape
 
 
-def test_committed_weights_are_small_and_of_seed_0():
-    listed = subprocess.run(["git", "ls-files", "results/*.safetensors"], cwd=ROOT, text=True,
+def committed(pattern):
+    """The repository's files that match a pattern."""
+    listed = subprocess.run(["git", "ls-files", pattern], cwd=ROOT, text=True,
                             capture_output=True, check=True)  # fmt: skip
-    paths = [ROOT / name for name in listed.stdout.split()]
+    return [ROOT / name for name in listed.stdout.split()]
+
+
+def test_committed_weights_are_small_and_of_seed_0():
+    paths = committed("results/*.safetensors")
     assert {path.parent.name for path in paths} == {"seed-0"}
     sizes = [path.stat().st_size for path in paths]
     assert max(sizes) <= 3 * 2**20 and sum(sizes) <= 60 * 2**20
 
 
 def test_committed_records_tell_both_psnrs_and_know_their_weights():
-    listed = subprocess.run(["git", "ls-files", "results/*metrics.json"], cwd=ROOT, text=True,
-                            capture_output=True, check=True)  # fmt: skip
-    paths = [ROOT / name for name in listed.stdout.split()]
+    paths = committed("results/*metrics.json")
     assert len(paths) > 100
     for path in paths:
         record = lga.records.read_record(path)

@@ -240,6 +240,11 @@ RULES = (
     Rule({"multiplicities": "2,3,3,2,2,1"}, dataset="rotated_mnist", system="lga_generic"),
     Rule({"multiplicities": "6,3,3,2,1"}, dataset="blocked_mnist", system="lga_generic"),
     Rule({"train_pairs": 2_000_000}, profile="standard", dataset=MNISTS, system="lga_generic"),
+    # Longer runs want shorter steps: after 200,000 pairs half the rate is already better.
+    Rule(
+        {"muon_learning_rate": 0.003},
+        profile=("standard", "paper"), dataset="rotated_mnist", system="lga_generic",
+    ),
     Rule({"batch_size": 16}, dataset=RENDERED, system="lga"),
     Rule({"train_pairs": 144_000}, profile="standard", dataset=RENDERED, system="lga"),
     Rule({"train_pairs": 432_000}, profile="standard", dataset="plane_in_the_sky", system="lga"),

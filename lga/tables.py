@@ -261,6 +261,8 @@ def update_csv(
 ) -> Path:
     """Puts rows into a profile's `<name>.csv`, in place of those that have the same `keys`.
 
+    They stand where their predecessors stood, rows of new keys at the end.
+
     Raises:
         ValueError: when the file is damaged.
     """
@@ -268,8 +270,9 @@ def update_csv(
 
     if (Path(results or RESULTS) / profile / f"{name}.csv").is_file():
         known = read_csv(name, profile, results)
+        places = pandas.concat([known, frame])[keys].drop_duplicates()
         replaced = known.set_index(keys).index.isin(frame.set_index(keys).index)
-        frame = pandas.concat([known[~replaced], frame])
+        frame = places.merge(pandas.concat([known[~replaced], frame]), on=keys)
     return write_csv(frame, name, profile, results)
 
 

@@ -1,6 +1,9 @@
-"""How close a painted image is to the true one, per image (SPEC of the papers' tables)."""
+"""How close a painted image is to the true one, per image, as in the tables of both papers."""
 
+import contextlib
 import functools
+import io
+import warnings
 from pathlib import Path
 
 import torch
@@ -69,10 +72,6 @@ def lpips_network(net: str = "vgg") -> torch.nn.Module:
     Raises:
         OSError: when they are not on this machine and cannot be downloaded.
     """
-    import contextlib
-    import io
-    import warnings
-
     from lpips import LPIPS
 
     try:

@@ -1,6 +1,8 @@
 """The import rule of CONTRIBUTING.md, read off the source."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import lga
@@ -77,9 +79,6 @@ def test_only_notebooks_knows_papermill():
 
 def test_training_needs_no_notebook_or_rendering_package():
     """The training path imports nothing that a bare GPU machine lacks."""
-    import subprocess
-    import sys
-
     code = (
         "import sys, lga; d = lga.load_dataset('rotated_mnist');"
         "s = lga.build_system('jin2024', d);"

@@ -1,6 +1,7 @@
 """One run from parameters to record: settings resolved in one place, every profile ready."""
 
 import subprocess
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -40,7 +41,7 @@ def test_the_paper_profile_takes_its_first_steps(cell, tmp_path, monkeypatch):
     if cell[1] == "sajjadi2022":
         few |= {"target_views": 2, "rays": 256}
     run = lga.configure(*cell, "paper", source="stand-in", results_dir=tmp_path, overrides=few)
-    with pytest.warns() if run.system_options.get("perceptual_weight") else nothing():
+    with pytest.warns() if run.system_options.get("perceptual_weight") else nullcontext():
         record = lga.execute(run)
     assert record["profile"] == "paper" and record["train_pairs"] == (
         0 if cell[1] in WITHOUT_WEIGHTS else 4
@@ -49,12 +50,6 @@ def test_the_paper_profile_takes_its_first_steps(cell, tmp_path, monkeypatch):
         assert record["perceptual_loss"] == "left out: not downloaded in tests"
         assert record["lpips"] is None and record["lpips_reason"] == "not downloaded in tests"
         assert record["parameters"] == 28_656_071
-
-
-def nothing():
-    import contextlib
-
-    return contextlib.nullcontext()
 
 
 def test_overrides_are_typed_and_recorded():

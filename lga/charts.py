@@ -26,7 +26,8 @@ def system_colors() -> dict[str, tuple[float, float, float]]:
     import seaborn
 
     systems = [name for name in ORDER if name not in CONTROLS]
-    colors = dict(zip(systems, seaborn.color_palette(PALETTE, len(systems)), strict=True))
+    bright = [color for color in seaborn.color_palette(PALETTE) if np.ptp(color) > 0]
+    colors = dict(zip(systems, bright, strict=True))
     return colors | dict.fromkeys(CONTROLS, QUIET_GREY)
 
 
@@ -45,6 +46,7 @@ def psnr(profile: str, results: Path | str | None = None) -> Chart:
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in panels[len(datasets) :]:
         axis.axis("off")
+    most = frame.groupby("dataset")["system"].nunique().max()
     for axis, dataset in zip(panels, datasets, strict=False):
         own = frame[frame["dataset"] == dataset]
         systems = [name for name in ORDER if name in set(own["system"])]
@@ -55,6 +57,7 @@ def psnr(profile: str, results: Path | str | None = None) -> Chart:
             if known is not None:
                 axis.plot([known, known], [place - 0.42, place + 0.42], color=INK, linewidth=2.2)
         style(axis, dataset)
+        axis.set_ylim(most - 0.5, -0.5)  # bars of one height in every panel
         axis.set_xlabel("test PSNR (dB); black: published", fontsize=9)
         axis.set_ylabel("")
     return figure

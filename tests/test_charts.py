@@ -4,6 +4,7 @@ import pandas
 import pytest
 from conftest import publish, record
 
+import lga
 from lga import charts
 
 
@@ -55,10 +56,9 @@ def test_nothing_run_is_an_empty_chart_and_no_error(tmp_path):
     assert {path.stem for path in charts.write_charts("paper", tmp_path)} == {"psnr", "laws"}
 
 
-def test_every_system_has_a_colour_of_its_own():
-    import lga
-
+def test_every_system_has_a_colour_of_its_own_and_only_controls_are_grey():
     colors = charts.system_colors()
     assert set(colors) == set(lga.SYSTEMS)
     told_apart = [colors[name] for name in colors if name not in charts.CONTROLS]
     assert len(set(told_apart)) == len(told_apart)
+    assert {name for name in colors if len(set(colors[name])) == 1} == set(charts.CONTROLS)

@@ -101,9 +101,10 @@ class Run:
 
     def build_system(self, dataset: OrbitDataset) -> System:
         """The run's system with fresh weights; opens the run's folder."""
+        system = build_system(self.system, dataset, self.settings.seed, **self.system_options)
         if is_main_process():
             self.folder.start(self.config() | {"image_shape": list(dataset.image_shape)})
-        return build_system(self.system, dataset, self.settings.seed, **self.system_options)
+        return system
 
     def publish(
         self,

@@ -263,6 +263,16 @@ def test_a_demonstration_is_another_object_at_the_same_elements(name):
         assert psnr.mean() > lga.metrics.psnr_db(pairs.x3, pairs.x4).mean() + 10
 
 
+def test_hwang2023_refuses_a_split_with_nobody_to_demonstrate():
+    heads = lga.load_dataset("brain_mri", "stand-in", subjects=24)
+    subjects = slice(4)  # two train, one validates, one tests
+    few = type(heads)(heads.slices[subjects], heads.masks[subjects], "four subjects")
+    with pytest.raises(ValueError, match=r"hwang2023 cannot run on brain_mri: .* shown it"):
+        lga.build_system("hwang2023", few)
+    assert next(few.fixed_pairs("test", 2)).x3 is None
+    lga.build_system("jin2024", few)
+
+
 # -- dupont2020 and sajjadi2022 ---------------------------------------------------------------
 
 

@@ -50,8 +50,8 @@ class OrbitDataset(ABC):
         sources: the real data and the stand-in, in words.
         source: which of them the images are.
         camera: how it looks at the object, where images are views of one in space; else None.
-        demonstrates: whether every object can be shown at the same points of its orbit, so that a
-            second pair demonstrates the g of a first.
+        demonstrates: whether every split has other objects to show at the same points of their
+            orbits, so that a second pair demonstrates the g of a first.
         chunk: how many fixed pairs are drawn at once; decides which they are.
         remarks: what a run's record says of the data beyond their source.
         device: where the images are held and the pairs are made.
@@ -216,7 +216,7 @@ class OrbitDataset(ABC):
             objects = torch.arange(start, start + self.chunk)
             same = torch.Generator().manual_seed(seed)
             batch = self.draw(split, objects % self.size(split), same)
-            if self.demonstrates and self.size(split) > 1:
+            if self.demonstrates:
                 same, own = same.manual_seed(seed), torch.Generator().manual_seed(seed + 500_009)
                 other = self.demonstration(split, (objects + 1) % self.size(split), same, own)
                 batch = replace(batch, x3=other.x1, x4=other.x2)

@@ -81,9 +81,8 @@ class Hwang2023(System):
             return "has an invertible network for pictures, not for volumes"
         if not dataset.demonstrates:
             return (
-                "cannot be told g and must be shown it: another object at the same points of its "
-                "orbit, which this dataset does not have; nor can an invertible network paint what "
-                "x1 hides"
+                "cannot be told g and must be shown it: another object of the same split at the "
+                "same points of its orbit, which this dataset does not have"
             )
         return None
 
@@ -117,8 +116,7 @@ class Hwang2023(System):
         """
         if pairs.x3 is None or pairs.x4 is None:
             raise ValueError(
-                "hwang2023 is shown g by a second pair (x3, x4), and these pairs have none: the "
-                "dataset demonstrates nothing, or the split holds a single object"
+                "hwang2023 is shown g by a second pair (x3, x4), and these pairs have none"
             )
         return self.group.element(self.code(pairs.x4)[0] - self.code(pairs.x3)[0])
 

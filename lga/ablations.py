@@ -103,6 +103,19 @@ ABLATIONS = {
             Variant("free latent, mask and picture", "lga"),
         ),
     ),
+    "layers": Ablation(
+        "Is what stays found, and that nothing does where all turns?",
+        "blocked_mnist",
+        "train_pairs=25600 validations=4 test_pairs=2000",
+        tuple(
+            Variant(f"{dataset.removesuffix('_mnist')}, {system}", system, still, dataset)
+            for dataset in ("blocked_mnist", "rotated_mnist")
+            for system, still in (
+                ("swarnali2025", ""), ("lga_matched", "still=4"), ("lga", "still=True"),
+            )
+        ),
+        ("psnr_db", "swap_psnr_db", "mask_fraction", "still_share"),
+    ),
     "skip": Ablation(
         "What are the skip and the perceptual loss worth on the turntable (jin2024, table 3)?",
         "nmr",

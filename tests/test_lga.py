@@ -154,6 +154,16 @@ def test_a_full_mask_hides_what_moves():
     assert torch.equal(Layers(black, white / 2, white).composed(), white)
 
 
+def test_it_says_what_share_of_the_light_stays(blocked, monkeypatch):
+    pairs = next(blocked.fixed_pairs("test", 2))
+    system, ones = lga.build_system("lga", blocked).eval(), torch.ones(2, 1, 28, 28)
+    left = (torch.arange(28) < 14).float().expand(2, 1, 28, 28)
+    layers = Layers(left, 0.3 * ones, 0.9 * ones)
+    monkeypatch.setattr(system.network, "layers", lambda _: layers)
+    torch.testing.assert_close(system.diagnose(pairs)["still_share"], torch.full((2,), 0.25))
+    assert not lga.build_system("lga_generic", blocked).diagnose(pairs)
+
+
 @pytest.mark.parametrize(
     "dataset, parameters, numbers",
     [("rotated_mnist", 329_433, 24), ("blocked_mnist", 329_433, 24), ("brain_mri", 407_105, 1_024)],

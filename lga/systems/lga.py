@@ -138,6 +138,14 @@ class LGA(LatentSystem):
         target, _, moved = self.both_ways(pairs)
         return {"pixel": 2 * PIXEL_LOSSES[self.loss_form](target, self.decode(moved))}
 
+    def diagnose(self, pairs: Pairs) -> dict[str, Tensor]:
+        """`still_share`: of the light in x̂2, Σ x̂2, the share that what stays paints, Σ a ⊙ B."""
+        if not hasattr(self.network, "layers"):
+            return {}
+        layers = self.network.layers(self.act(pairs.g, self.encode(pairs.x1)))
+        still = (layers.alpha * layers.still).flatten(1).sum(1)
+        return {"still_share": still / layers.composed().clamp(0, 1).flatten(1).sum(1)}
+
     def swap(self, moving: Encoding, still: Encoding) -> Encoding:
         """The moving layer of one, its own invariants included; a and B of another."""
         if isinstance(self.network, CompositeAutoencoder):

@@ -22,8 +22,8 @@ RECORD_FIELDS = (
     "dataset", "system", "profile", "seed", "source", "protocol", "overrides",
     "psnr_db", "psnr_of_mean_mse_db", "ssim", "ssim_range255", "lpips", "lpips_net", "lpips_reason",
     "test_pairs",
-    "parameters", "latent_numbers", "preset", "mask_fraction", "swap_psnr_db", "perceptual_loss",
-    "law_identity", "law_inverse", "law_compatibility",
+    "parameters", "latent_numbers", "preset", "mask_fraction", "still_share", "swap_psnr_db",
+    "perceptual_loss", "law_identity", "law_inverse", "law_compatibility",
     "law_identity_db", "law_inverse_db", "law_compatibility_db",
     "latent_inverse_error", "latent_deviation",
     "demonstration_cosine", "psnr_own_element_db", "attended_distance_px", "psnr_other_skip_db",
@@ -33,7 +33,7 @@ RECORD_FIELDS = (
 
 
 NUMBERS = (
-    "psnr_of_mean_mse_db", "ssim", "ssim_range255", "lpips", "mask_fraction",
+    "psnr_of_mean_mse_db", "ssim", "ssim_range255", "lpips", "mask_fraction", "still_share",
     "swap_psnr_db", "law_identity",
     "law_inverse", "law_compatibility", "law_identity_db", "law_inverse_db",
     "law_compatibility_db", "latent_inverse_error", "latent_deviation",
@@ -240,8 +240,8 @@ def add_to_record(folder: Path, fields: Mapping[str, Any]) -> None:
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Writes a record in the order of `RECORD_FIELDS`."""
-    ordered = {field: record[field] for field in RECORD_FIELDS if field in record}
+    """Writes a record in the order of `RECORD_FIELDS`; what a system of one's own adds comes last."""
+    ordered = {field: record[field] for field in RECORD_FIELDS if field in record} | record
     write_whole(path, (json.dumps(ordered, indent=2) + "\n").encode())
 
 

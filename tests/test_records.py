@@ -75,8 +75,10 @@ def test_a_read_only_folder_is_an_error(tmp_path):
         records.run_folder(tmp_path, "quick", "d", "s", 0).start({})
 
 
-def test_records_keep_the_order_of_their_fields(tmp_path):
-    path = publish(tmp_path, record(mask_fraction=0.5))
+def test_records_keep_the_order_of_their_fields_and_what_a_system_of_ones_own_adds(tmp_path):
+    path = publish(tmp_path, record(own_figure=3.0, mask_fraction=0.5))
     records.add_to_record(path, {"lpips": 0.1})
-    keys = list(json.loads((path / "metrics.json").read_text()))
+    *known, own = json.loads((path / "metrics.json").read_text()).items()
+    keys = [key for key, _ in known]
     assert keys == [field for field in records.RECORD_FIELDS if field in keys]
+    assert own == ("own_figure", 3.0) and {"lpips", "mask_fraction"} < set(keys)

@@ -240,7 +240,7 @@ def add_to_record(folder: Path, fields: Mapping[str, Any]) -> None:
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Writes a record in the order of `RECORD_FIELDS`; what a system of one's own adds comes last."""
+    """Writes a record in the order of `RECORD_FIELDS`, then what one's own system adds."""
     ordered = {field: record[field] for field in RECORD_FIELDS if field in record} | record
     write_whole(path, (json.dumps(ordered, indent=2) + "\n").encode())
 

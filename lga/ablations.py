@@ -113,6 +113,10 @@ ABLATIONS = {
             for system, still in (
                 ("swarnali2025", ""), ("lga_matched", "still=4"), ("lga", "still=True"),
             )
+        ) + tuple(
+            Variant(f"{dataset.removesuffix('_mnist')}, lga, what stays has a price", "lga",
+                    "still=True still_price=0.1", dataset)
+            for dataset in ("blocked_mnist", "rotated_mnist")
         ),
         ("psnr_db", "swap_psnr_db", "mask_fraction", "still_share"),
     ),

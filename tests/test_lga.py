@@ -164,6 +164,19 @@ def test_it_says_what_share_of_the_light_stays(blocked, monkeypatch):
     assert not lga.build_system("lga_generic", blocked).diagnose(pairs)
 
 
+def test_what_stays_may_have_a_price(blocked):
+    pairs = next(blocked.fixed_pairs("train", 4))
+    free, priced = (lga.build_system("lga", blocked, still_price=p) for p in (0.0, 0.5))
+    pixel, terms = free.loss(pairs)["pixel"], priced.loss(pairs)
+    torch.testing.assert_close(terms["pixel"], pixel)
+    both = torch.cat([pairs.x1, pairs.x2])
+    layers = priced.network.layers(priced.encode(both))
+    torch.testing.assert_close(terms["still"], (layers.alpha * layers.still).mean() / 2)
+    assert free.loss(pairs).keys() == {"pixel"} and terms["still"] > 0
+    with pytest.raises(ValueError, match=r"still_price=0\.5 is for a plane"):
+        lga.build_system("lga", blocked, still=False, still_price=0.5)
+
+
 @pytest.mark.parametrize(
     "dataset, parameters, numbers",
     [("rotated_mnist", 329_433, 24), ("blocked_mnist", 329_433, 24), ("brain_mri", 407_105, 1_024)],

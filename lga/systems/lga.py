@@ -61,12 +61,16 @@ class LGA(LatentSystem):
         camera: how it looks at an object in space; None otherwise.
         network: one of these, or "auto": by the camera, the group and the shape.
         still: for "plane", whether part of a picture may stay.
+        still_price: for "plane", what the light that stays costs, times its mean over pixels: what
+            could as well move then moves.
         width: for "plane" of the convolutions, 48 by default; for "object" of the finest maps, 48;
             for "volume" of the convolutions, 16.
         depth: for "plane", of the convolutions before and after the turn.
         logit: for "pixels", whether the encoder is given logit(x1): it gives the group away.
         loss_form: "log" optimises PSNR, "mse" is `jin2024`'s.
     """
+
+    still_price = 0.0
 
     def __init__(
         self,
@@ -76,6 +80,7 @@ class LGA(LatentSystem):
         *,
         network: Literal["auto", "plane", "object", "pixels", "volume"] = "auto",
         still: bool = True,
+        still_price: float = 0.0,
         width: int | None = None,
         depth: int = 3,
         logit: bool = False,
@@ -85,6 +90,8 @@ class LGA(LatentSystem):
         channels = image_shape[0]
         if network == "auto":
             network = "volume" if len(image_shape) == 4 else way_to_act(group, camera)
+        if still_price and not (network == "plane" and still):
+            raise ValueError(f"still_price={still_price:g} is for a plane, part of which may stay")
         if network == "volume":
             pair = VolumeAutoencoder(image_shape, width=width or 16)
             self.assemble(pair, TurnedMaps(group, pair.latent_shape[0]), group, loss_form)
@@ -116,6 +123,7 @@ class LGA(LatentSystem):
             size = Irreps(group, (0, 1)).channels
             pair = PixelAutoencoder(image_shape, still=8, moving=8 * size, logit=logit)
             self.assemble(pair, Irreps(group, (8, 8)), group, loss_form)
+        self.still_price = still_price
         if logit:
             self.remarks = {"preset": "the encoder is given logit(x1)"}
 
@@ -134,9 +142,14 @@ class LGA(LatentSystem):
         self.group, self.loss_form = group, loss_form
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
-        """L_x(x2, D(g·z1)) + L_x(x1, D(g⁻¹·z2))."""
+        """L_x(x2, D(g·z1)) + L_x(x1, D(g⁻¹·z2)), and where it has one the price of what stays."""
         target, _, moved = self.both_ways(pairs)
-        return {"pixel": 2 * PIXEL_LOSSES[self.loss_form](target, self.decode(moved))}
+        pixel = PIXEL_LOSSES[self.loss_form]
+        if not self.still_price:
+            return {"pixel": 2 * pixel(target, self.decode(moved))}
+        layers = self.network.layers(moved)
+        price = self.still_price * (layers.alpha * layers.still).mean()
+        return {"pixel": 2 * pixel(target, layers.composed()), "still": price}
 
     def diagnose(self, pairs: Pairs) -> dict[str, Tensor]:
         """`still_share`: of the light in x̂2, Σ x̂2, the share that what stays paints, Σ a ⊙ B."""

@@ -1,5 +1,6 @@
 """What the four baselines promise: invariance, invertibility, scenes that turn, rays that meet."""
 
+import dataclasses
 import math
 
 import pytest
@@ -271,6 +272,9 @@ def test_hwang2023_refuses_a_split_with_nobody_to_demonstrate():
         lga.build_system("hwang2023", few)
     assert next(few.fixed_pairs("test", 2)).x3 is None
     lga.build_system("jin2024", few)
+    digits = lga.load_dataset("rotated_mnist", "stand-in").originals
+    one = dataclasses.replace(digits, images=digits.images | {"test": digits.images["test"][:1]})
+    assert not lga.DATASETS["rotated_mnist"](one).demonstrates
 
 
 # -- dupont2020 and sajjadi2022 ---------------------------------------------------------------

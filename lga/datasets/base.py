@@ -149,6 +149,10 @@ class OrbitDataset(ABC):
                 `demonstrates`, what is drawn from it does not depend on the objects.
         """
 
+    def has_others(self) -> bool:
+        """Whether every split holds more than one object, so that another can demonstrate."""
+        return all(self.size(split) > 1 for split in SPLITS)
+
     def demonstration(
         self, split: Split, objects: Tensor, generator: torch.Generator, own: torch.Generator
     ) -> Pairs:

@@ -72,7 +72,7 @@ class BrainMRI(OrbitDataset):
         self.objects = split_objects(len(slices), TEST_SHARE)
         if not len(self.objects["train"]):
             raise ValueError(f"{len(slices)} subjects are too few for train, validation and test")
-        self.demonstrates = all(len(subjects) > 1 for subjects in self.objects.values())
+        self.demonstrates = self.has_others()
 
     def to(self, device: torch.device | str) -> Self:
         self.device = torch.device(device)

@@ -30,6 +30,7 @@ class TurnedOriginals(OrbitDataset):
         self.originals, self.upright = originals, upright
         self.source = originals.source
         self.image_shape = tuple(originals.images["train"].shape[1:])
+        self.demonstrates = self.demonstrates and self.has_others()
 
     def to(self, device: torch.device | str) -> Self:
         self.device = torch.device(device)

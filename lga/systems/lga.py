@@ -157,7 +157,8 @@ class LGA(LatentSystem):
             return {}
         layers = self.network.layers(self.act(pairs.g, self.encode(pairs.x1)))
         still = (layers.alpha * layers.still).flatten(1).sum(1)
-        return {"still_share": still / layers.composed().clamp(0, 1).flatten(1).sum(1)}
+        light = layers.composed().clamp(0, 1).flatten(1).sum(1)
+        return {"still_share": still / light.clamp(min=1e-6)}  # a picture may be black
 
     def swap(self, moving: Encoding, still: Encoding) -> Encoding:
         """The moving layer of one, its own invariants included; a and B of another."""

@@ -243,7 +243,7 @@ RULES = (
     # Longer runs want shorter steps: after 200,000 pairs half the rate is already better.
     Rule(
         {"muon_learning_rate": 0.003},
-        profile=("standard", "paper"), dataset="rotated_mnist", system="lga_generic",
+        profile=("standard", "paper"), dataset=MNISTS, system="lga_generic",
     ),
     Rule({"batch_size": 16}, dataset=RENDERED, system="lga"),
     Rule({"train_pairs": 144_000}, profile="standard", dataset=RENDERED, system="lga"),

@@ -39,7 +39,7 @@ def test_the_paper_profile_takes_its_first_steps(cell, tmp_path, monkeypatch):
     few = {"train_pairs": 4, "batch_size": 2, "validations": 1, "validation_pairs": 2,
            "test_pairs": 2} | SMALL.get(cell[0], {})  # fmt: skip
     if cell[1] == "sajjadi2022":
-        few |= {"target_views": 2, "rays": 256}
+        few |= {"target_views": 2, "rays": 256, "validation_pairs": 1, "test_pairs": 1}
     run = lga.configure(*cell, "paper", source="stand-in", results_dir=tmp_path, overrides=few)
     with pytest.warns() if run.system_options.get("perceptual_weight") else nullcontext():
         record = lga.execute(run)

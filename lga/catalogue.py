@@ -89,16 +89,23 @@ def in_order(cells: list[tuple[str, str, int]], profile: str) -> list[tuple[str,
     """The cells of a grid in the order in which they start.
 
     The longest first, so that none is waited for at the end. In the paper profile, which may be cut
-    off, by worth: what compares `lga` and `jin2024` on digits, then elsewhere, then the baselines.
+    off, by worth first: `WORTH` on digits, then elsewhere, then the baselines.
     """
     speeds = recorded_speeds()
 
-    def place(cell: tuple[str, str, int]) -> tuple[int, float]:
+    def place(cell: tuple[str, str, int]) -> tuple[tuple[int, ...], float]:
         dataset, system, _ = cell
-        tier = 0 if profile != "paper" else 2 if system not in WORTH else dataset not in DIGITS
-        return tier, -expected_seconds(dataset, system, profile, speeds)
+        seconds = expected_seconds(dataset, system, profile, speeds)
+        return order_of_worth(dataset, system) if profile == "paper" else (), -seconds
 
     return sorted(cells, key=place)
+
+
+def order_of_worth(dataset: str, system: str) -> tuple[int, ...]:
+    """Where a run stands by worth; what comes first is least."""
+    if system not in WORTH:
+        return (2,)
+    return (dataset not in DIGITS, WORTH.index(system))
 
 
 def recorded_speeds() -> dict[tuple[str, str], float]:

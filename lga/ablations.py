@@ -108,15 +108,14 @@ ABLATIONS = {
         "blocked_mnist",
         "train_pairs=25600 validations=4 test_pairs=2000",
         tuple(
-            Variant(f"{dataset.removesuffix('_mnist')}, {system}", system, still, dataset)
+            Variant(f"{dataset.removesuffix('_mnist')}, {system}{price}", system, still, dataset)
             for dataset in ("blocked_mnist", "rotated_mnist")
-            for system, still in (
-                ("swarnali2025", ""), ("lga_matched", "still=4"), ("lga", "still=True"),
+            for system, price, still in (
+                ("swarnali2025", "", ""),
+                ("lga_matched", "", "still=4"),
+                ("lga", "", "still=True"),
+                ("lga", ", what stays has a price", "still=True still_price=0.1"),
             )
-        ) + tuple(
-            Variant(f"{dataset.removesuffix('_mnist')}, lga, what stays has a price", "lga",
-                    "still=True still_price=0.1", dataset)
-            for dataset in ("blocked_mnist", "rotated_mnist")
         ),
         ("psnr_db", "swap_psnr_db", "mask_fraction", "still_share"),
     ),

@@ -173,7 +173,7 @@ def layers(system: LatentSystem, batch: Pairs) -> ImageGrid:
     batch = batch.to(device_of(system))
     moved = system.act(system.element(batch), system.encode(batch.x1))
     parts = system.network.layers(moved)
-    rows = [batch.x1, batch.x2, parts.composed(), parts.alpha * parts.still, parts.moved]
+    rows = [batch.x1, batch.x2, parts.composed(), parts.at_rest(), parts.moved]
     labels = ["x₁", "x₂ = g·x₁", "x̂₂", "a·B, what stays", "F(g·z)"]
     return image_grid(rows, labels)
 

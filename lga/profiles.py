@@ -248,7 +248,7 @@ RULES = (
     Rule({"batch_size": 16}, dataset=RENDERED, system="lga"),
     Rule({"batch_size": 8}, dataset="brain_mri", system=("lga", "lga_matched")),
     Rule({"batch_size": 16}, dataset="brain_mri", system="lga_generic"),
-    Rule({"batch_size": 8}, profile=("quick", "standard"), dataset=VOLUMES, system="lga"),
+    Rule({"batch_size": 8}, dataset=VOLUMES, system="lga"),
     Rule({"train_pairs": 144_000}, profile="standard", dataset=RENDERED, system="lga"),
     Rule({"train_pairs": 432_000}, profile="standard", dataset="plane_in_the_sky", system="lga"),
     Rule({"optimizer": "adam"}, dataset=VOLUMES, system="lga"),

@@ -22,9 +22,13 @@ class Layers(NamedTuple):
     still: Tensor
     moved: Tensor
 
+    def at_rest(self) -> Tensor:
+        """a ⊙ B, the light that stays, (N, C, H, W)."""
+        return self.alpha * self.still
+
     def composed(self) -> Tensor:
         """a ⊙ B + (1 − a) ⊙ F, (N, C, H, W)."""
-        return self.alpha * self.still + (1 - self.alpha) * self.moved
+        return self.at_rest() + (1 - self.alpha) * self.moved
 
 
 class StillNumbers(nn.Module):

@@ -148,7 +148,7 @@ class LGA(LatentSystem):
         if not self.still_price:
             return {"pixel": 2 * pixel(target, self.decode(moved))}
         layers = self.network.layers(moved)
-        price = self.still_price * (layers.alpha * layers.still).mean()
+        price = self.still_price * layers.at_rest().mean()
         return {"pixel": 2 * pixel(target, layers.composed()), "still": price}
 
     def diagnose(self, pairs: Pairs) -> dict[str, Tensor]:
@@ -156,7 +156,7 @@ class LGA(LatentSystem):
         if not hasattr(self.network, "layers"):
             return {}
         layers = self.network.layers(self.act(pairs.g, self.encode(pairs.x1)))
-        still = (layers.alpha * layers.still).flatten(1).sum(1)
+        still = layers.at_rest().flatten(1).sum(1)
         light = layers.composed().clamp(0, 1).flatten(1).sum(1)
         return {"still_share": still / light.clamp(min=1e-6)}  # a picture may be black
 

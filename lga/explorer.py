@@ -17,7 +17,6 @@ from torch import Tensor
 
 from lga.datasets import OrbitDataset, load_dataset
 from lga.groups import SO2, SO3, Affine, Cyclic, Group
-from lga.precision import computes_in_bf16
 from lga.runs import load, loadable
 from lga.systems import LatentSystem, System
 
@@ -70,18 +69,19 @@ class Explorer(widgets.VBox):
         if truth is not None:
             panels["g x, the truth"] = truth[0]
         latents: dict[str, np.ndarray] = {}
-        # A slider is not to wait: convolutions in space are many times faster in bf16.
-        with torch.autocast("cpu", torch.bfloat16, enabled=x.ndim == 5 and computes_in_bf16("cpu")):
-            for name, system in self.systems.items():
-                if not isinstance(system, LatentSystem):
-                    panels[name] = system.transform(x, g)[0].float().clamp(0, 1)
-                    continue
-                before = system.encode(x)
-                after = system.act(g, before)
-                panels[name] = system.decode(after)[0].float().clamp(0, 1)
-                moves = system.action.varying(before.z).flatten() > 0.5
-                plot = latent_plot(before.z[0].float(), after.z[0].float(), moves)
-                latents[f"z of {name}, {float(moves.float().mean()):.0%} moves"] = plot
+        # PyTorch has a slow convolution for one volume alone, and a fast one for two.
+        copies = 2 if x.ndim == 5 else 1
+        x, g = (torch.cat([part] * copies) for part in (x, g))
+        for name, system in self.systems.items():
+            if not isinstance(system, LatentSystem):
+                panels[name] = system.transform(x, g)[0].clamp(0, 1)
+                continue
+            before = system.encode(x)
+            after = system.act(g, before)
+            panels[name] = system.decode(after)[0].clamp(0, 1)
+            moves = system.action.varying(before.z).flatten() > 0.5
+            plot = latent_plot(before.z[0], after.z[0], moves)
+            latents[f"z of {name}, {float(moves.float().mean()):.0%} moves"] = plot
         return panels | latents
 
 

@@ -48,7 +48,8 @@ def run_notebook(run: Run, parameters: Mapping[str, Any]) -> Path:
             progress_bar=False,
             stdout_file=progress,
             stderr_file=progress,
-            extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
+            # critical only: a shutdown interrupts its kernel, which may log that as an error
+            extra_arguments=["--IPKernelApp.log_level=50"],
         )
     except PapermillExecutionError as error:
         raise RuntimeError(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from lga.precision import computes_in_bf16
+from lga.precision import faster_in_bf16
 
 
 class Muon(torch.optim.Optimizer):
@@ -69,12 +69,12 @@ def orthogonalized(matrices: Tensor) -> Tensor:
     """About U Vᵀ of matrices U S Vᵀ, (k, m, n): singular values end within 0.7 and 1.2.
 
     Five steps of the quintic Newton–Schulz iteration with the coefficients of Jordan et al.; in
-    bfloat16, as theirs, for large matrices where the device computes in it.
+    bfloat16, as theirs, for large matrices where the device is faster in it.
     """
     rows, columns = matrices.shape[1:]
     X = matrices.mT if rows > columns else matrices
     large = rows * columns > LARGE_MATRIX and X.dtype == torch.float32
-    if large and computes_in_bf16(X.device.type):
+    if large and faster_in_bf16(X.device.type):
         X = X.bfloat16()
     X = X / (X.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(5):

@@ -6,7 +6,7 @@ import torch
 
 
 def precision_for(precision: str, device: str) -> str:
-    """The precision that a device trains in: bf16 only where it computes in it.
+    """The precision that a device trains in: bf16 only where that is faster.
 
     Elsewhere PyTorch emulates it, up to 25 times slower than float32.
 
@@ -14,15 +14,19 @@ def precision_for(precision: str, device: str) -> str:
         precision: as Lightning Fabric names it.
         device: "cpu" or "cuda".
     """
-    if precision.startswith("bf16") and not computes_in_bf16(device):
+    if precision.startswith("bf16") and not faster_in_bf16(device):
         return "32-true"
     return precision
 
 
 @functools.cache
-def computes_in_bf16(device: str) -> bool:
-    """Whether this machine's device, "cpu" or "cuda", has instructions for bf16."""
+def faster_in_bf16(device: str) -> bool:
+    """Whether this machine's device, "cpu" or "cuda", multiplies matrices faster in bf16.
+
+    AVX-512 alone does not, although it knows bf16: without AMX a step of `lga` on the turntable
+    takes 1.35 times as long as in float32, one of `winter2022` 1.7 times.
+    """
     if device != "cpu":
         return True
     known = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(known.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return any(known.get(name) for name in ("amx_bf16", "bf16"))

@@ -219,7 +219,7 @@ RULES = (
     ),
     # A picture's pixels have far to go, and nothing to overshoot.
     Rule({"learning_rate": 1e-2}, system="mean_image"),
-    # lga: batches small enough for many steps, Muon, bf16 where the processor has it.
+    # lga: batches small enough for many steps, Muon, bf16 where that is faster.
     Rule(
         {"optimizer": "muon", "batch_size": 64, "learning_rate": 2e-3, "precision": "bf16-mixed"},
         system=LGA,

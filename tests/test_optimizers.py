@@ -21,7 +21,7 @@ def test_orthogonalized_matrices_keep_directions_and_lose_lengths(shape):
 
 @pytest.mark.parametrize("able", [True, False])
 def test_large_matrices_are_orthogonalized_too(able, monkeypatch):
-    monkeypatch.setattr("lga.optimizers.computes_in_bf16", lambda device: able)
+    monkeypatch.setattr("lga.optimizers.faster_in_bf16", lambda device: able)
     matrix = torch.randn(1, 300, 600)
     found = orthogonalized(matrix)
     lengths = torch.linalg.svdvals(found)

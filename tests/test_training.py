@@ -15,6 +15,7 @@ from conftest import NARROW, WITHOUT_WEIGHTS
 
 import lga
 from lga.catalogue import refusals
+from lga.precision import faster_in_bf16
 from lga.training import generator_for, schedule
 
 TINY = lga.settings_for("quick", train_pairs=640, batch_size=32, validations=5, validation_pairs=40)
@@ -89,13 +90,24 @@ def test_a_resumed_run_ends_with_the_same_numbers(digits, tmp_path, name, kill_a
 
 
 @pytest.mark.parametrize(
+    "capability, faster", [("amx_bf16", True), ("bf16", True), ("avx512_bf16", False)]
+)
+def test_a_processor_is_faster_in_bf16_where_it_multiplies_matrices_in_it(
+    monkeypatch, capability, faster
+):
+    known = {"amx_bf16": False, "avx512_bf16": False, capability: True}
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: known)
+    assert faster_in_bf16.__wrapped__("cpu") == faster
+
+
+@pytest.mark.parametrize(
     "precision, able, mixed",
     [("bf16-mixed", True, True), ("bf16-mixed", False, False), ("32-true", True, False)],
 )
-def test_mixed_precision_reaches_the_loss_where_the_processor_has_it(
+def test_mixed_precision_reaches_the_loss_where_it_is_faster(
     digits, monkeypatch, precision, able, mixed
 ):
-    monkeypatch.setattr("lga.precision.computes_in_bf16", lambda device: able)
+    monkeypatch.setattr("lga.precision.faster_in_bf16", lambda device: able)
     seen = set()
     loss = lga.SYSTEMS["jin2024"].loss
 

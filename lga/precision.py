@@ -8,7 +8,7 @@ import torch
 def precision_for(precision: str, device: str) -> str:
     """The precision that a device trains in: bf16 only where that is faster.
 
-    Elsewhere PyTorch emulates it, up to 25 times slower than float32.
+    Elsewhere it is slower than float32, up to 25 times where PyTorch emulates it.
 
     Args:
         precision: as Lightning Fabric names it.

@@ -157,7 +157,7 @@ RULES = (
     # the networks paint anything that a movement could improve.
     Rule({"initial_logit": 1.0}, system="swarnali2025", dataset=("brain_mri", *RENDERED)),
     # winter2022: Adam 1e-3, 128 images a batch, both of each pair, gradients clipped at 0.5; rates
-    # × 0.995 every two epochs of 60,000 images. Its wide maps are several times faster in bf16.
+    # × 0.995 every two epochs of 60,000 images. Wide maps are several times faster in AMX's bf16.
     Rule(
         {"learning_rate": 1e-3, "batch_size": 64, "gradient_clip": 0.5,
          "precision": "bf16-mixed"},

@@ -112,7 +112,9 @@ def build_optimizers(
     rest = [weight for weight in weights if id(weight) not in taken]
     optimizers: list[torch.optim.Optimizer] = []
     if rest:
-        optimizers.append(torch.optim.Adam(rest, lr=learning_rate))
+        # one launch for all weights, where launches are what a step of small networks takes
+        fused = rest[0].device.type == "cuda"
+        optimizers.append(torch.optim.Adam(rest, lr=learning_rate, fused=fused or None))
     if matrices:
         optimizers.append(Muon(matrices, lr=muon_learning_rate))
     return optimizers

@@ -68,7 +68,10 @@ def fit(
         system.eval()
         return [measure_untrained(system, dataset, settings)]
     optimizers = build_optimizers(
-        system, settings.optimizer, settings.learning_rate, settings.muon_learning_rate
+        system.to(fabric.device),
+        settings.optimizer,
+        settings.learning_rate,
+        settings.muon_learning_rate,
     )
     peaks = [optimizer.defaults["lr"] for optimizer in optimizers]
     if settings.compile:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lga.devices import constant
 from lga.groups import SO3, Group
 
 
@@ -35,7 +36,7 @@ class Camera:
     def axes(self, azimuth_rad: Tensor) -> Tensor:
         """Cameras' axes in the world, (n, 3, 3): columns are right, up and backwards."""
         n = len(azimuth_rad)
-        vertical, right = (torch.eye(3)[axis].expand(n, 3).to(azimuth_rad) for axis in (1, 0))
+        vertical, right = (axis_of_space(k, azimuth_rad).expand(n, 3) for k in (1, 0))
         tilt = torch.full_like(azimuth_rad, -self.elevation_rad)
         return SO3().rotation(vertical, azimuth_rad) @ SO3().rotation(right, tilt)
 
@@ -49,8 +50,7 @@ class Camera:
             in_world = g
         else:
             angle_rad = torch.atan2(g[:, 1, 0], g[:, 0, 0])
-            vertical = g.new_tensor([0.0, 1.0, 0.0]).expand(len(g), 3)
-            in_world = SO3().rotation(vertical, angle_rad)
+            in_world = SO3().rotation(axis_of_space(1, g).expand(len(g), 3), angle_rad)
         axes = self.axes(g.new_zeros(1))
         return axes.mT @ in_world @ axes
 
@@ -79,10 +79,15 @@ class Camera:
         Returns:
             Origins and directions, each (n, r, 3).
         """
-        centre = directions.new_tensor([0.0, 0.0, -self.distance])
+        centre = -self.distance * axis_of_space(2, directions)
         eye = centre - (turn.mT @ centre[:, None]).mT  # (n, 1, 3)
         turned_back = directions @ turn  # R⁻¹ d for row vectors
         return eye.expand_as(turned_back), turned_back
+
+
+def axis_of_space(k: int, like: Tensor) -> Tensor:
+    """The k-th unit vector, (3,), on the device and in the precision of another tensor."""
+    return constant(torch.eye, 3, device=like.device, dtype=like.dtype)[k]
 
 
 # Kato et al. (2018), as SoftRas renders: 24 views, elevation 30°, distance 2.732, 15° from the

@@ -24,6 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lga.devices import constant
+
 
 class Group(ABC):
     """A group of invertible d×d matrices acting on points of R^p.
@@ -175,7 +177,8 @@ class SO3(_Rotations):
         o = torch.zeros_like(x)
         K = torch.stack([o, -z, y, z, o, -x, -y, x, o], -1).unflatten(-1, (3, 3))
         sin, cos = angle_rad.sin()[:, None, None], angle_rad.cos()[:, None, None]
-        return torch.eye(3).to(K) + sin * K + (1 - cos) * K @ K
+        identity = constant(torch.eye, 3, device=K.device, dtype=K.dtype)
+        return identity + sin * K + (1 - cos) * K @ K
 
     def sample(self, n, generator=None, dtype=None):
         # A normalised Gaussian 4-vector is a uniform unit quaternion, hence a Haar rotation.
@@ -395,8 +398,11 @@ def rotate_maps(g: Tensor, maps: Tensor) -> Tensor:
     if maps.ndim != k + 2:
         raise ValueError(f"{k}×{k} rotations turn maps with {k} spatial axes, got {maps.ndim - 2}")
     # Rows run down and depth runs away from the viewer, so y and z change sign on the grid.
-    flip = g.new_tensor([1.0, -1.0, -1.0][:k])
-    half_size = g.new_tensor(maps.shape[:1:-1]) / 2
+    half = tuple(side / 2 for side in maps.shape[:1:-1])
+    flip, half_size = (
+        constant(torch.tensor, numbers, device=g.device, dtype=g.dtype)
+        for numbers in ((1.0, -1.0, -1.0)[:k], half)
+    )
     pull_back = flip[:, None] * g.transpose(-1, -2) * flip
     pull_back = pull_back * half_size / half_size[:, None]
     theta = F.pad(pull_back, (0, 1))

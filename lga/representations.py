@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lga.devices import constant
 from lga.groups import SO2, SO3, Cyclic, Group, rotate_maps
 
 
@@ -76,7 +77,7 @@ class Irreps(Representation):
         # Copies of one size in a row move together.
         kind = dict(zip(orders, zip(self.moves, self.sizes, strict=True), strict=True))
         self.runs = [
-            (size if moves else 0, torch.tensor(list(run)))
+            (size if moves else 0, tuple(run))
             for (moves, size), run in groupby(orders, kind.__getitem__)
         ]
 
@@ -182,7 +183,7 @@ class Family(ABC):
         """What elements (N, d, d) are in every order up to the highest, as `move` takes it."""
 
     @abstractmethod
-    def move(self, orders: Tensor, matrices: Any, z: Tensor) -> Tensor:
+    def move(self, orders: tuple[int, ...], matrices: Any, z: Tensor) -> Tensor:
         """g·z for copies (N, m, size, S) of orders (m,), all of one size."""
 
 
@@ -202,7 +203,8 @@ class Frequencies(Family):
         return turn[:, None].expand(-1, highest).cumprod(1)
 
     def move(self, orders, matrices, z):
-        power = matrices[:, orders.to(z.device) - 1, None]  # (N, m, 1)
+        exponents = constant(torch.tensor, orders, device=z.device)
+        power = matrices[:, exponents - 1, None]  # (N, m, 1)
         if z.shape[2] == 1:
             return power.real[..., None] * z
         x, y = z.unbind(2)
@@ -219,7 +221,7 @@ class Degrees(Family):
         return wigner_matrices(highest, g)
 
     def move(self, orders, matrices, z):
-        return torch.einsum("nij,nmjs->nmis", matrices[int(orders[0]) - 1], z)
+        return torch.einsum("nij,nmjs->nmis", matrices[orders[0] - 1], z)
 
 
 class OwnAction(Family):
@@ -253,7 +255,7 @@ def wigner_matrices(highest: int, g: Tensor) -> list[Tensor]:
     """
     matrices = [g][:highest]
     for l in range(2, highest + 1):  # noqa: E741
-        C = coupling(l).to(g)
+        C = constant(coupling, l, device=g.device, dtype=g.dtype)
         product = torch.einsum("nij,nkl->nikjl", matrices[-1], g).flatten(3).flatten(1, 2)
         matrices.append(C @ product @ C.mT)
     return matrices

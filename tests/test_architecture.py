@@ -8,19 +8,20 @@ from pathlib import Path
 import lga
 
 PACKAGE = Path(lga.__file__).parent
-LEAVES = {"groups", "lookup", "metrics", "pairs", "paths", "precision", "splits"}
+LEAVES = {"devices", "lookup", "metrics", "pairs", "paths", "precision", "splits"}
 MAY_IMPORT = {
     **{leaf: set() for leaf in LEAVES},
-    "networks": {"networks", "cameras", "representations"},
-    "representations": {"groups"},
+    "groups": {"devices"},
+    "networks": {"networks", "cameras", "devices", "representations"},
+    "representations": {"devices", "groups"},
     "latents": {"groups", "representations"},
-    "cameras": {"groups"},
+    "cameras": {"devices", "groups"},
     "losses": {"metrics"},
     "profiles": {"lookup"},
     "systems": {"systems", "cameras", "networks", "latents", "losses", "groups", "pairs", "lookup",
                 "metrics", "representations"},
     "pictures": {"pictures", "cameras", "groups", "paths", "splits"},
-    "datasets": {"datasets", "cameras", "groups", "pairs", "pictures", "lookup", "paths",
+    "datasets": {"datasets", "cameras", "devices", "groups", "pairs", "pictures", "lookup", "paths",
                  "splits"},
     "laws": {"metrics", "networks", "systems"},
     "figures": {"metrics", "pairs", "systems"},

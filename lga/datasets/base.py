@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from lga.cameras import Camera
+from lga.devices import sent
 from lga.groups import Group
 from lga.lookup import check_name
 from lga.pairs import Pairs
@@ -354,9 +355,10 @@ class StoredOrbits(OrbitDataset):
         x1, x2 = self.show(i1), self.show(i2)
         if self.permuted_channels and split == "train":
             keys = torch.rand(len(objects), x1.shape[1], generator=generator)
-            order = keys.argsort(1).repeat_interleave(views, 0).to(self.device)
-            x1, x2 = (x.take_along_dim(order[..., None, None], 1) for x in (x1, x2))
-        return Pairs(x1, x2, g.to(self.device), views=views)
+            order = keys.argsort(1).repeat_interleave(views, 0)
+            order = sent(order, self.device)[..., None, None]
+            x1, x2 = (x.take_along_dim(order, 1) for x in (x1, x2))
+        return Pairs(x1, x2, sent(g, self.device), views=views)
 
     def two_images(self, split: Split, owner: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
         """A training image of each object and another one, of the split's."""
@@ -381,5 +383,5 @@ class StoredOrbits(OrbitDataset):
 
     def show(self, index: Tensor) -> Tensor:
         """Images (n, C, H, W) in [0, 1] by their index (n,)."""
-        images = self.images[index.to(self.device)]
+        images = self.images[sent(index, self.device)]
         return images.float() / 255 if images.dtype == torch.uint8 else images

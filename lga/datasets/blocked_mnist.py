@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lga.datasets.base import Labelled
 from lga.datasets.rotated_mnist import RotatedMNIST
+from lga.devices import sent
 from lga.pairs import Pairs
 from lga.pictures.originals import Originals
 from lga.splits import Split
@@ -51,7 +52,7 @@ class BlockedMNIST(RotatedMNIST):
 
     def cover(self, pairs: Pairs, generator: torch.Generator) -> Pairs:
         """The pairs under random squares, the same in both images of each."""
-        square = self.squares(len(pairs), generator).to(self.device)
+        square = sent(self.squares(len(pairs), generator), self.device)
         return replace(pairs, x1=pairs.x1.maximum(square), x2=pairs.x2.maximum(square))
 
     def view(self, split: Split, index: int, g: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lga.datasets.base import OrbitDataset
+from lga.devices import sent
 from lga.groups import SO2, Affine
 from lga.pairs import Pairs
 from lga.splits import Split, split_objects
@@ -83,8 +84,8 @@ class BrainMRI(OrbitDataset):
         return len(self.objects[split])
 
     def draw(self, split: Split, objects: Tensor, generator: torch.Generator) -> Pairs:
-        h1, h2 = (h.to(self.device) for h in self.two_contrasts(len(objects), generator))
-        subject = self.objects[split][objects].to(self.device)
+        h1, h2 = (sent(h, self.device) for h in self.two_contrasts(len(objects), generator))
+        subject = sent(self.objects[split][objects], self.device)
         slices, masks = self.slices[subject], self.masks[subject]
         if self.warped and split == "train":
             slices, masks = warp(slices, masks, generator)
@@ -193,7 +194,7 @@ def warp(slices: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Ten
     rows = torch.stack([mirror * wide, shear], 1), torch.stack([torch.zeros(n), high], 1)
     linear = SO2().rotation(within(0.3)) @ torch.stack(rows, 1)
     shift = torch.stack([within(0.1), within(0.1)], 1)
-    pull_back = torch.cat([linear, shift[..., None]], 2).to(slices.device)
+    pull_back = sent(torch.cat([linear, shift[..., None]], 2), slices.device)
     grid = F.affine_grid(pull_back, list(slices.shape), align_corners=False)
     warped = F.grid_sample(slices, grid, align_corners=False)
     on_brain = F.grid_sample(masks.float(), grid, mode="nearest", align_corners=False) > 0.5

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from lga.cameras import FLIGHT
 from lga.datasets.base import StoredOrbits
+from lga.devices import sent
 from lga.groups import SO3
 from lga.pictures.files import cached, read_npz, write_npz
 from lga.splits import Split, split_objects
@@ -90,7 +91,7 @@ class PlaneInTheSky(StoredOrbits):
     def before(self, index: Tensor, sky_of: Tensor) -> Tensor:
         """The aircraft of images (n,) before the skies of other images (n,)."""
         rgba = super().show(index)
-        sky = self.skies[sky_of.to(self.device) // self.pictures_per_aircraft].float() / 255
+        sky = self.skies[sent(sky_of // self.pictures_per_aircraft, self.device)].float() / 255
         color, alpha = rgba[:, :3], rgba[:, 3:]
         return color * alpha + sky * (1 - alpha)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lga.datasets.base import Labelled, OrbitDataset
+from lga.devices import sent
 from lga.groups import rotate_maps
 from lga.pairs import Pairs
 from lga.pictures.originals import Originals
@@ -42,13 +43,14 @@ class TurnedOriginals(OrbitDataset):
 
     def unmoved(self, split: Split, objects: Tensor) -> Tensor:
         """Originals (n, C, …) in [0, 1] by their indices (n,)."""
-        return self.originals.images[split][objects.to(self.device)].float() / 255
+        return self.originals.images[split][sent(objects, self.device)].float() / 255
 
     def draw(self, split: Split, objects: Tensor, generator: torch.Generator) -> Pairs:
         n = len(objects)
-        absolute = self.group.sample(2 * n, generator).to(self.device)
+        absolute = self.group.sample(2 * n, generator)
         if self.upright:
-            absolute[:n] = self.group.identity(1).to(absolute)
+            absolute[:n] = self.group.identity(1)
+        absolute = sent(absolute, self.device)
         originals = self.unmoved(split, objects)
         x1, x2 = rotate_maps(absolute, torch.cat([originals, originals])).chunk(2)
         R1, R2 = absolute.chunk(2)

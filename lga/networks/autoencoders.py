@@ -14,6 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lga.devices import constant
+
 
 class Encoding(NamedTuple):
     """What an encoder hands to the decoder.
@@ -298,7 +300,9 @@ class PlaceAttention(nn.Module):
         self, asking: Tensor, asked: Tensor, weights: bool = True
     ) -> tuple[Tensor, Tensor | None]:
         """The same, and how much each place looks at each, (N, h·w, h·w), mean over heads."""
-        places = place_encoding(*asking.shape[1:]).to(asking)
+        places = constant(
+            place_encoding, *asking.shape[1:], device=asking.device, dtype=asking.dtype
+        )
         query, memory = (m.flatten(2).mT for m in (asking, asked))  # (N, hw, c)
         found, attended = self.attention(
             query + places, memory + places, memory, need_weights=weights

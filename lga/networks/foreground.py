@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lga.devices import constant
 from lga.networks.autoencoders import Autoencoder, Encoding, check_sides
 from lga.networks.ball import ObjectField
 from lga.networks.composite import Layers
@@ -126,7 +127,10 @@ def surroundings(x: Tensor, keep: Tensor) -> Tensor:
     seen = F.avg_pool2d(torch.cat([keep * x, keep], 1), 4)
     total = torch.zeros_like(seen)
     for weight, width in ((1.0, 0.7), (1e-2, 1.6), (1e-4, 4.0)):
-        rows, columns = (gaussian_blur(side, width).to(x) for side in seen.shape[2:])
+        rows, columns = (
+            constant(gaussian_blur, side, width, device=x.device, dtype=x.dtype)
+            for side in seen.shape[2:]
+        )
         total = total + weight * (rows @ seen @ columns.mT)
     filled = total[:, :-1] / (total[:, -1:] + 1e-6)
     return F.interpolate(filled, scale_factor=4, mode="bilinear", align_corners=False)

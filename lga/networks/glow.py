@@ -16,6 +16,7 @@ class ActNorm(nn.Module):
         self.log_scale = nn.Parameter(torch.zeros(channels, 1, 1))
         self.shift = nn.Parameter(torch.zeros(channels, 1, 1))
         self.register_buffer("initialised", torch.tensor(False))
+        self.asked = False  # reading a buffer at every step would wait for the device
 
     @torch.no_grad()
     def initialise(self, x: Tensor) -> None:
@@ -30,8 +31,10 @@ class ActNorm(nn.Module):
         self.initialised.fill_(True)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training and not self.initialised:
-            self.initialise(x)
+        if self.training and not self.asked:
+            if not self.initialised:
+                self.initialise(x)
+            self.asked = True
         return x * self.log_scale.exp() + self.shift
 
     def inverse(self, y: Tensor) -> Tensor:
@@ -49,7 +52,7 @@ class InvertibleConv(nn.Module):
         return F.conv2d(x, self.weight[:, :, None, None])
 
     def inverse(self, y: Tensor) -> Tensor:
-        return F.conv2d(y, torch.linalg.inv(self.weight)[:, :, None, None])
+        return F.conv2d(y, torch.linalg.inv_ex(self.weight).inverse[:, :, None, None])
 
 
 LARGEST_SHIFT = 3.0

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lga.devices import constant
+
 OCTAVES = 15
 FIRST_OCTAVES = {"origins": -5, "directions": 0}
 RAY_FEATURES = 2 * 3 * 2 * OCTAVES
@@ -17,10 +19,15 @@ def ray_features(origins: Tensor, directions: Tensor) -> Tensor:
 
     Places begin with half a period in 32 units, directions with half a period in one.
     """
-    first = torch.tensor(list(FIRST_OCTAVES.values()))[:, None]
-    frequencies = math.pi * 2.0 ** (first + torch.arange(OCTAVES))  # (2, 15)
-    phase = torch.stack([origins, directions], -2)[..., None] * frequencies[:, None].to(origins)
+    octaves = constant(frequencies, device=origins.device, dtype=origins.dtype)
+    phase = torch.stack([origins, directions], -2)[..., None] * octaves[:, None]
     return torch.cat([phase.sin(), phase.cos()], -1).flatten(-3)
+
+
+def frequencies() -> Tensor:
+    """Of the octaves of origins and directions, (2, 15), in radians a unit."""
+    first = torch.tensor(list(FIRST_OCTAVES.values()))[:, None]
+    return math.pi * 2.0 ** (first + torch.arange(OCTAVES))
 
 
 class Attention(nn.Module):

@@ -43,7 +43,10 @@ class Muon(torch.optim.Optimizer):
                 stacks = [ahead[k].reshape(-1, rows, columns) for k in members]
                 steps = orthogonalized(torch.cat(stacks)).split([len(stack) for stack in stacks])
                 for k, step in zip(members, steps, strict=True):
-                    weights[k].add_(step.view_as(weights[k]), alpha=-length)
+                    if isinstance(length, Tensor):  # on the device, where a graph reads it
+                        weights[k].sub_(length * step.view_as(weights[k]))
+                    else:
+                        weights[k].add_(step.view_as(weights[k]), alpha=-length)
 
 
 def by_shape(tensors: Sequence[Tensor]) -> dict[tuple[int, int], list[int]]:
@@ -112,9 +115,10 @@ def build_optimizers(
     rest = [weight for weight in weights if id(weight) not in taken]
     optimizers: list[torch.optim.Optimizer] = []
     if rest:
-        # one launch for all weights, where launches are what a step of small networks takes
-        fused = rest[0].device.type == "cuda"
-        optimizers.append(torch.optim.Adam(rest, lr=learning_rate, fused=fused or None))
+        # One launch for all weights, which a graph can hold.
+        on_gpu = rest[0].device.type == "cuda"
+        adam = torch.optim.Adam(rest, lr=learning_rate, fused=on_gpu or None, capturable=on_gpu)
+        optimizers.append(adam)
     if matrices:
         optimizers.append(Muon(matrices, lr=muon_learning_rate))
     return optimizers

@@ -38,9 +38,20 @@ class Pairs:
         """The same pairs on a device."""
         return self._each(lambda tensor: tensor.to(device))
 
+    def clone(self) -> "Pairs":
+        """A copy in memory of its own."""
+        return self._each(Tensor.clone)
+
+    def copy_(self, other: "Pairs") -> None:
+        """Overwrites the tensors with those of other pairs of the same shapes."""
+        for mine, theirs in zip(self._tensors().values(), other._tensors().values(), strict=True):
+            mine.copy_(theirs)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {name: value for name, value in vars(self).items() if torch.is_tensor(value)}
+
     def _each(self, change) -> "Pairs":
-        tensors = {name: value for name, value in vars(self).items() if torch.is_tensor(value)}
-        return replace(self, **{name: change(tensor) for name, tensor in tensors.items()})
+        return replace(self, **{name: change(tensor) for name, tensor in self._tensors().items()})
 
     def __len__(self) -> int:
         return len(self.x1)

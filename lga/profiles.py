@@ -32,7 +32,8 @@ class Settings:
     gradient_clip: float = 0.0  # the largest norm of a step's gradient; 0 for any
     precision: str = "32-true"  # as Lightning Fabric names it; "bf16-mixed" on a GPU
     device: str = "auto"  # "auto", "cpu", "cuda"
-    compile: bool = False  # whether E and D are compiled to train, with CUDA graphs on a GPU
+    compile: bool = False  # whether E and D are compiled to train
+    cuda_graph: bool = True  # whether on a GPU a step of training is one graph
     validations: int = 40  # checks on the fixed validation pairs, each with a checkpoint
     validation_pairs: int = 2_000
     selection: Literal["psnr", "loss"] = "psnr"  # what keeps the best weights; loss in jin2024

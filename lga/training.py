@@ -21,6 +21,7 @@ from tqdm import tqdm
 from lga.datasets.base import OrbitDataset
 from lga.metrics import psnr_db
 from lga.optimizers import build_optimizers, load_optimizer_state, optimizer_state
+from lga.pairs import Pairs
 from lga.precision import precision_for
 from lga.profiles import Settings
 from lga.systems.base import System
@@ -73,9 +74,8 @@ def fit(
         settings.learning_rate,
         settings.muon_learning_rate,
     )
-    peaks = [optimizer.defaults["lr"] for optimizer in optimizers]
     if settings.compile:
-        compile_networks(system, fabric.device)
+        compile_networks(system)
     model, *steppers = fabric.setup(system, *optimizers)
     model.mark_forward_method("loss")
     batch_size = max(1, settings.batch_size // fabric.world_size)
@@ -96,6 +96,25 @@ def fit(
         system.load_state_dict(unpack(tensors, "system.", fabric.device))
         load_optimizer_state(optimizers, unpack(tensors, "optimizer.", "cpu"))
 
+    def plain_step(pairs: Pairs) -> dict[str, Tensor]:
+        with fabric.autocast():
+            terms = model.loss(pairs)
+        loss = torch.stack(list(terms.values())).sum()
+        for stepper in steppers:
+            stepper.zero_grad(set_to_none=True)
+        fabric.backward(loss)
+        if settings.gradient_clip:
+            torch.nn.utils.clip_grad_norm_(system.parameters(), settings.gradient_clip)
+        for stepper in steppers:
+            stepper.step()
+        return {"loss": loss.detach(), **{name: term.detach() for name, term in terms.items()}}
+
+    rates = LearningRates(optimizers)
+    take_step: Callable[[Pairs], dict[str, Tensor]] = plain_step
+    if settings.cuda_graph and fabric.device.type == "cuda" and fabric.world_size == 1:
+        rates.keep_on(fabric.device)
+        take_step = GraphedStep(plain_step)
+
     validate_at = {
         round(settings.steps * k / settings.validations) for k in range(1, settings.validations + 1)
     }
@@ -110,24 +129,12 @@ def fit(
             if step == done:
                 check_pairs(pairs, dataset)
 
-            for optimizer, peak in zip(optimizers, peaks, strict=True):
-                for group in optimizer.param_groups:
-                    group["lr"] = peak * schedule(settings, step)
-            if settings.compile and fabric.device.type == "cuda":
-                torch.compiler.cudagraph_mark_step_begin()
-            with fabric.autocast():
-                terms = model.loss(pairs)
-            loss = torch.stack(list(terms.values())).sum()
-            fabric.backward(loss)
-            if settings.gradient_clip:
-                torch.nn.utils.clip_grad_norm_(system.parameters(), settings.gradient_clip)
-            for stepper in steppers:
-                stepper.step()
-                stepper.zero_grad(set_to_none=True)
+            rates.scale(schedule(settings, step))
+            terms = take_step(pairs)
 
             # Reading the loss waits for the device, so it is not read at every step.
             if (step + 1) % log_every == 0 or step + 1 in validate_at:
-                value = float(loss.detach())
+                value = float(terms["loss"])
                 if not math.isfinite(value):
                     raise FloatingPointError(
                         f"the loss is {value} at step {step + 1}: lower the learning rate "
@@ -140,8 +147,7 @@ def fit(
                     "step": step + 1,
                     "pairs": (step + 1) * batch_size * fabric.world_size,
                     "seconds": round(seconds, 3),
-                    "loss": value,
-                    **{name: float(term.detach()) for name, term in terms.items()},
+                    **{name: float(term) for name, term in terms.items()},
                     "validation_psnr_db": validate(system, dataset, settings),
                 }
                 if hasattr(system, "mask_fraction"):
@@ -165,12 +171,76 @@ def fit(
     return history
 
 
-def compile_networks(system: System, device: torch.device) -> None:
+class LearningRates:
+    """The learning rates of optimisers, as shares of their peaks."""
+
+    def __init__(self, optimizers: list[torch.optim.Optimizer]) -> None:
+        self.groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        self.peaks = [float(group["lr"]) for group in self.groups]
+
+    def keep_on(self, device: torch.device) -> None:
+        """Keeps them on a device, where a graph reads them."""
+        for group, peak in zip(self.groups, self.peaks, strict=True):
+            group["lr"] = torch.full((), peak, device=device)
+
+    def scale(self, share: float) -> None:
+        for group, peak in zip(self.groups, self.peaks, strict=True):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(share * peak)
+            else:
+                group["lr"] = share * peak
+
+
+class GraphedStep:
+    """A step of training as one CUDA graph: the launches of small networks take longer than they.
+
+    The first steps are taken as they are, for what they set up; then a graph is recorded and
+    replayed. A step that reads a number back from the GPU cannot be recorded and stays as it is.
+
+    Args:
+        step: takes pairs of always the same shapes to terms of the loss.
+    """
+
+    PLAIN_STEPS = 3
+
+    def __init__(self, step: Callable[[Pairs], dict[str, Tensor]]) -> None:
+        self.step, self.taken = step, 0
+        self.stream = torch.cuda.Stream()  # the default one cannot be recorded
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.pairs: Pairs | None = None
+        self.terms: dict[str, Tensor] = {}
+
+    def __call__(self, pairs: Pairs) -> dict[str, Tensor]:
+        self.taken += 1
+        if self.taken == self.PLAIN_STEPS + 1:
+            self.record(pairs)
+        if self.graph is not None:
+            self.pairs.copy_(pairs)
+            self.graph.replay()
+            return self.terms
+        self.stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.stream):
+            terms = self.step(pairs)
+        torch.cuda.current_stream().wait_stream(self.stream)
+        return terms
+
+    def record(self, pairs: Pairs) -> None:
+        """Records a step without taking it, if it can be recorded."""
+        own, graph = pairs.clone(), torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=self.stream):
+                terms = self.step(own)
+        except RuntimeError as reason:
+            (line, *_) = str(reason).splitlines()
+            print(f"steps are launched one by one, for no CUDA graph holds them: {line}")
+            return
+        self.graph, self.pairs, self.terms = graph, own, terms
+
+
+def compile_networks(system: System) -> None:
     """Compiles a system's E and D in place, for training; names of weights stay.
 
-    On a GPU with CUDA graphs, for small networks are bound by launches there. A graph's outputs are
-    overwritten by its next call, so what is handed on is a copy. Pictures are painted by the plain
-    network, whatever the size of their batch.
+    Pictures are painted by the plain network, whatever the size of their batch.
 
     Raises:
         ValueError: for a system that has no such networks.
@@ -178,20 +248,10 @@ def compile_networks(system: System, device: torch.device) -> None:
     network = getattr(system, "network", None)
     if network is None:
         raise ValueError(f"{type(system).__name__} has no encoder and decoder to compile")
-    mode = "reduce-overhead" if device.type == "cuda" else "default"
 
     def in_training(plain: Callable) -> Callable:
-        compiled = torch.compile(plain, mode=mode)
-
-        def call(argument):
-            if not system.training:
-                return plain(argument)
-            made = compiled(argument)
-            if isinstance(made, Tensor):
-                return made.clone()
-            return type(made)(*(part if part is None else part.clone() for part in made))
-
-        return call
+        compiled = torch.compile(plain)
+        return lambda argument: (compiled if system.training else plain)(argument)
 
     for name in ("encode", "decode"):
         setattr(network, name, in_training(getattr(network, name)))

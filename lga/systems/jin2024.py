@@ -71,7 +71,7 @@ class Jin2024(LatentSystem):
             try:
                 lpips_network()
                 self.remarks = {"perceptual_loss": f"LPIPS (VGG), weight {perceptual_weight:g}"}
-            except OSError as reason:
+            except (OSError, ImportError) as reason:
                 self.perceptual_weight = 0.0
                 self.remarks = {"perceptual_loss": f"left out: {reason}"}
                 warnings.warn(f"training without the perceptual loss: {reason}", stacklevel=2)

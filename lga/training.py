@@ -184,6 +184,7 @@ class LearningRates:
             group["lr"] = torch.full((), peak, device=device)
 
     def scale(self, share: float) -> None:
+        """Sets every rate to a share of its peak."""
         for group, peak in zip(self.groups, self.peaks, strict=True):
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(share * peak)
@@ -192,10 +193,10 @@ class LearningRates:
 
 
 class GraphedStep:
-    """A step of training as one CUDA graph: the launches of small networks take longer than they.
+    """A step of training as one CUDA graph: small networks compute faster than they are launched.
 
-    The first steps are taken as they are, for what they set up; then a graph is recorded and
-    replayed. A step that reads a number back from the GPU cannot be recorded and stays as it is.
+    The first steps are taken as they are, for what they set up; then one is recorded, and replayed
+    from there on. A step that waits for the GPU cannot be recorded: all are then taken as they are.
 
     Args:
         step: takes pairs of always the same shapes to terms of the loss.

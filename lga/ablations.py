@@ -92,6 +92,16 @@ ABLATIONS = {
                     dataset="blocked_mnist"),
         ),
     ),
+    "published_rate": Ablation(
+        "How far does jin2024 get at its published rate, which does not decay? (--profile paper)",
+        "rotated_mnist",
+        "",
+        (
+            Variant("4,096,000 pairs", "jin2024", "train_pairs=4096000 validations=16"),
+            Variant("6,912,000 pairs, blocked", "jin2024", "train_pairs=6912000 validations=27",
+                    dataset="blocked_mnist"),
+        ),
+    ),
     "still": Ablation(
         "What is it worth on blocked MNIST to tell what stays from what moves?",
         "blocked_mnist",

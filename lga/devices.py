@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 
+@functools.cache
 def constant(
     make: Callable[..., Tensor],
     *arguments: Hashable,
@@ -23,11 +24,6 @@ def constant(
         make: always makes the same of the same arguments, which are hashable.
         device, dtype: of the tensor; by default it keeps its dtype.
     """
-    return _constant(make, arguments, torch.device(device), dtype)
-
-
-@functools.cache
-def _constant(make, arguments, device, dtype) -> Tensor:
     with torch.device("cpu"):
         return make(*arguments).to(device, dtype)
 

@@ -71,6 +71,7 @@ def lpips_network(net: str = "vgg") -> torch.nn.Module:
 
     Raises:
         OSError: when they are not on this machine and cannot be downloaded.
+        ImportError: without lpips.
     """
     from lpips import LPIPS
 

@@ -43,10 +43,11 @@ class Muon(torch.optim.Optimizer):
                 stacks = [ahead[k].reshape(-1, rows, columns) for k in members]
                 steps = orthogonalized(torch.cat(stacks)).split([len(stack) for stack in stacks])
                 for k, step in zip(members, steps, strict=True):
+                    step = step.view_as(weights[k])
                     if isinstance(length, Tensor):  # on the device, where a graph reads it
-                        weights[k].sub_(length * step.view_as(weights[k]))
+                        weights[k].sub_(length * step)
                     else:
-                        weights[k].add_(step.view_as(weights[k]), alpha=-length)
+                        weights[k].add_(step, alpha=-length)
 
 
 def by_shape(tensors: Sequence[Tensor]) -> dict[tuple[int, int], list[int]]:

@@ -256,8 +256,8 @@ RULES = (
     Rule({"train_pairs": 400}, profile="quick", dataset=VOLUMES, system="lga"),
     Rule({"train_pairs": 12_800}, profile="quick", dataset=MNISTS, system="lga"),
     Rule({"train_pairs": 1_000}, profile="quick", dataset="brain_mri", system="lga"),
-    # Small batches leave a GPU idle: larger ones, of more pairs than in the standard profile.
     Rule({"schedule": "cosine", "validations": 50}, profile="paper", system=LGA),
+    # Small batches leave a GPU idle: larger ones, of more pairs than in the standard profile.
     Rule(
         {"train_pairs": 2_000_000, "batch_size": 128}, profile="paper", dataset=MNISTS, system=LGA
     ),

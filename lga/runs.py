@@ -47,7 +47,7 @@ from lga.records import (
 from lga.systems import SYSTEMS, System, build_system, check_serves
 from lga.training import History, fit
 
-# How a run is computed changes no figure beyond rounding; the record has fields for it.
+# How a run is computed changes no figure beyond rounding; its record and its config say it.
 HOW = ("compile", "cuda_graph", "device")
 HARDLY_DB = 0.01  # by so much the test PSNR may change when weights are kept in half precision
 

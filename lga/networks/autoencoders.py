@@ -7,7 +7,6 @@ shape and adapt to others.
 
 import math
 from collections.abc import Sequence
-from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -255,7 +254,6 @@ class ConvBlock(nn.Sequential):
         )
 
 
-@cache
 def place_encoding(channels: int, height: int, width: int) -> Tensor:
     """Sines and cosines of where a place of a map lies, (height · width, channels).
 

@@ -1,7 +1,5 @@
 """Networks for colour pictures of an object that moves before something that stays."""
 
-import functools
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -136,8 +134,7 @@ def surroundings(x: Tensor, keep: Tensor) -> Tensor:
     return F.interpolate(filled, scale_factor=4, mode="bilinear", align_corners=False)
 
 
-@functools.cache
 def gaussian_blur(side: int, width: float) -> Tensor:
     """The matrix (side, side) that blurs a row by a Gaussian, without normalisation at the rim."""
-    place = torch.arange(side, device="cpu")
+    place = torch.arange(side)
     return torch.exp(-((place[:, None] - place) ** 2) / (2 * width**2)) / width

@@ -1,6 +1,8 @@
 """Which numbers a device computes in well."""
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -30,3 +32,19 @@ def faster_in_bf16(device: str) -> bool:
         return True
     known = getattr(torch.cpu, "get_capabilities", dict)()
     return any(known.get(name) for name in ("amx_bf16", "bf16"))
+
+
+@contextmanager
+def subnormals_flushed() -> Iterator[None]:
+    """Meanwhile a processor takes numbers nearer to 0 than 1.2e-38 for 0, where it can.
+
+    It computes with those numbers many times more slowly than with others, and where a mask is all
+    but shut, gradients are full of them: a step of `lga` on planes takes 2.6 times as long after
+    86,000 pairs as at first. Holds for this thread and those that it starts.
+    """
+    flushed = torch.tensor(1e-40).item() == 0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(flushed)

@@ -165,7 +165,7 @@ def configure(
         results_dir: root of the results; `results/` by default.
         overrides: changes to settings or to options of the dataset or the system, as a mapping or
             as "key=value key=value". What the profile says anyway is no change and not recorded,
-            nor is how a run is computed (`compile`, `device`).
+            nor is how a run is computed (`HOW`).
 
     Raises:
         ValueError: for an unknown name, key or value, naming the known ones.

@@ -22,7 +22,7 @@ from lga.datasets.base import OrbitDataset
 from lga.metrics import psnr_db
 from lga.optimizers import build_optimizers, load_optimizer_state, optimizer_state
 from lga.pairs import Pairs
-from lga.precision import precision_for
+from lga.precision import precision_for, subnormals_flushed
 from lga.profiles import Settings
 from lga.systems.base import System
 
@@ -121,7 +121,7 @@ def fit(
     log_every = max(1, min(50, settings.steps // settings.validations))
     progress = Progress(settings, done, enabled=fabric.is_global_zero)
     started = time.perf_counter()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), subnormals_flushed():
         for step in range(done, settings.steps):
             generator = generator_for(settings.seed, step, fabric.global_rank)
             torch.manual_seed(generator.initial_seed())

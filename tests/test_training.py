@@ -227,6 +227,19 @@ def test_bf16_trains_and_evaluates_in_full_precision(digits):
     assert history[-1]["validation_psnr_db"] > history[0]["validation_psnr_db"]
 
 
+def test_numbers_next_to_zero_are_flushed_while_it_trains_and_no_longer(digits):
+    if not torch.set_flush_denormal(False):
+        pytest.skip("this processor cannot flush them")
+
+    def half_of_the_least_normal_number() -> float:
+        return torch.tensor(1.2e-38).mul(0.5).item()
+
+    while_training = []
+    trained(digits, on_step=lambda step: while_training.append(half_of_the_least_normal_number()))
+    assert set(while_training) == {0.0}
+    assert half_of_the_least_normal_number() > 0
+
+
 def test_a_device_that_is_not_there_is_an_error(digits):
     if torch.cuda.is_available():
         pytest.skip("this machine has the device")

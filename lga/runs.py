@@ -34,7 +34,7 @@ from lga.datasets import (
 from lga.evaluation import evaluate
 from lga.lookup import check_name
 from lga.paths import RESULTS, shown
-from lga.precision import precision_for
+from lga.precision import precision_for, subnormals_flushed
 from lga.profiles import PROFILES, SETTING_NAMES, Settings, profile_values
 from lga.records import (
     RunFolder,
@@ -207,6 +207,7 @@ def configure(
     )
 
 
+@subnormals_flushed()  # before the data start PyTorch's threads, which inherit it
 def execute(run: Run, on_step: Callable[[int], None] | None = None) -> dict[str, Any] | None:
     """Trains, evaluates and records a run.
 

@@ -37,6 +37,7 @@ class Checkpoints(Protocol):
     def save_checkpoint(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None: ...
 
 
+@subnormals_flushed()
 def fit(
     system: System,
     dataset: OrbitDataset,
@@ -121,7 +122,7 @@ def fit(
     log_every = max(1, min(50, settings.steps // settings.validations))
     progress = Progress(settings, done, enabled=fabric.is_global_zero)
     started = time.perf_counter()
-    with torch.random.fork_rng(), subnormals_flushed():
+    with torch.random.fork_rng():
         for step in range(done, settings.steps):
             generator = generator_for(settings.seed, step, fabric.global_rank)
             torch.manual_seed(generator.initial_seed())

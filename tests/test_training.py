@@ -289,6 +289,24 @@ def test_a_process_killed_outright_leaves_no_record_and_resumes(tmp_path):
 
 
 @pytest.mark.slow
+def test_threads_of_a_run_flush_as_well(tmp_path):
+    if not torch.set_flush_denormal(False):
+        pytest.skip("this processor cannot flush numbers next to zero")
+    code = """
+import sys, torch, lga
+def look(step):
+    halves = torch.full((1_000_000,), 1.2e-38) * 0.5
+    print("flushed everywhere:", torch.get_num_threads(), bool((halves == 0).all()))
+lga.runs.execute(lga.configure("rotated_mnist", "swarnali2025", results_dir=sys.argv[1],
+    overrides="train_pairs=64 validations=1 validation_pairs=8 test_pairs=8"), look)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    env = os.environ | {"OMP_NUM_THREADS": "2"}
+    shown = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert "flushed everywhere: 2 True" in shown.stdout, shown.stderr
+
+
+@pytest.mark.slow
 def test_two_processes_train_together(tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
                "--nproc-per-node", "2", "-m", "lga.cli", "train", "rotated_mnist",

@@ -145,21 +145,22 @@ def page(systems: Mapping[str, System], batch: Pairs) -> ImageGrid:
 
 
 @torch.no_grad()
-def swaps(system: LatentSystem, x1: Tensor, x2: Tensor) -> ImageGrid:
+def swaps(systems: Mapping[str, System], x1: Tensor, x2: Tensor) -> ImageGrid:
     """D([z_v(x1); z_i(x2)]): what moves from the left, what stays from above (`jin2024`, figure 7).
 
     Args:
-        system: trained.
-        x1: images (n, C, …) that lend what moves, one per row.
+        systems: by the label of their rows; all tell apart what moves and what stays.
+        x1: images (n, C, …) that lend what moves, one per row of each system.
         x2: images (m, C, …) that lend what stays, one per column.
     """
-    x1, x2 = x1.to(device_of(system)), x2.to(device_of(system))
-    still = system.encode(x2)
-    rows = [torch.cat([torch.ones_like(x1[:1]), x2])]
-    for image in x1:
-        moving = system.encode(repeated(image, len(x2)))
-        rows.append(torch.cat([image[None], system.decode(system.swap(moving, still))]))
-    return image_grid(rows, ["what stays of →", *["what moves of →"] * len(x1)])
+    rows, labels = [torch.cat([torch.ones_like(x1[:1]), x2])], ["moves ↓   stays →"]
+    for label, system in systems.items():
+        device = device_of(system)
+        for image in x1:
+            mixed = system.mixed(repeated(image, len(x2)).to(device), x2.to(device))
+            rows.append(torch.cat([image[None], mixed.cpu()]))
+            labels.append(label)
+    return image_grid(rows, labels)
 
 
 @torch.no_grad()

@@ -72,6 +72,25 @@ def test_orbits_of_systems_have_a_row_each(digits):
     assert abs(copied - x[0].numpy()).max() < 1e-6
 
 
+def test_swaps_have_a_row_for_each_system_and_each_image_that_moves():
+    dataset = lga.load_dataset("blocked_mnist", "stand-in")
+    x1, x2, _ = dataset.swapped("test", 3)
+    systems = {
+        "copy_input": lga.build_system("copy_input", dataset),
+        "lga": lga.load("blocked_mnist/lga"),
+    }
+    figure = figures.swaps(systems, x1[:2], x2)
+    labels = [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()]
+    assert labels == ["moves ↓   stays →", "copy_input", "copy_input", "lga", "lga"]
+    shown = torch.stack([torch.tensor(axis.images[0].get_array()) for axis in figure.axes])
+    above, *copied, _, swapped = shown.unflatten(0, (5, 4))
+    torch.testing.assert_close(above[1:], x2[:, 0])
+    for row, image in zip(copied, x1[:2], strict=True):
+        torch.testing.assert_close(row, image.expand(4, -1, -1))  # what lends it, then copies
+    torch.testing.assert_close(swapped[0], x1[1, 0])
+    assert not torch.allclose(swapped[1], swapped[2])
+
+
 def test_layers_show_what_stays_under_what_moves():
     dataset = lga.load_dataset("blocked_mnist", "stand-in")
     system = lga.load("blocked_mnist/lga")

@@ -76,14 +76,28 @@ def test_the_swap_of_the_truth_is_perfect_and_a_copy_is_not():
     assert swap_psnr_db(SYSTEMS["copy_input"](turned.group), turned, 20) is None
 
 
-def test_a_swap_on_planes_takes_the_other_sky():
+@torch.no_grad()
+def test_a_swap_on_planes_takes_the_other_sky_and_keeps_the_color_of_the_aircraft():
     dataset = lga.load_dataset("plane_in_the_sky", "stand-in", **SMALL_PLANES)
     x1, x2, _ = dataset.swapped("test", 2)
     system = lga.build_system("lga", dataset, width=32).eval()
-    with torch.no_grad():
-        one, other = system.encode(x1), system.encode(x2)
+    one, other = system.encode(x1), system.encode(x2)
     swapped = system.swap(one, other)
-    assert torch.equal(swapped.z, one.z) and torch.equal(swapped.skip, other.skip)
+    assert torch.equal(swapped.z, one.z)
+    (sky, color), (own_sky, own_color), (other_sky, other_color) = (
+        e.skip.chunk(2, 1) for e in (swapped, one, other)
+    )
+    assert torch.equal(sky, other_sky) and not torch.equal(sky, own_sky)
+    assert torch.equal(color, own_color) and not torch.equal(color, other_color)
+
+
+@torch.no_grad()
+def test_a_swap_of_brains_takes_the_other_head():
+    dataset = lga.load_dataset("brain_mri", "stand-in", subjects=24)
+    x1, x2 = next(dataset.fixed_pairs("test", 2)).x1.split(1)
+    system = lga.build_system("lga", dataset).eval()
+    swapped = system.swap(system.encode(x1), system.encode(x2))
+    assert torch.equal(swapped.z, system.encode(x1).z) and torch.equal(swapped.skip, x2)
 
 
 class Transparent(LatentSystem):

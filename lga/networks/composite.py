@@ -143,5 +143,10 @@ class CompositeAutoencoder(Autoencoder):
         z_i, z_v = encoding.z.tensor_split([self.still.numbers], 1)
         return Layers(*self.still.paint(z_i), self.moving.decode(Encoding(z_v)))
 
+    def before(self, moving: Encoding, still: Encoding) -> Encoding:
+        """What moves of one picture before what stays of another: a and B are of the other."""
+        numbers = self.still.numbers
+        return moving._replace(z=torch.cat([still.z[:, :numbers], moving.z[:, numbers:]], 1))
+
     def decode(self, encoding: Encoding) -> Tensor:
         return self.layers(encoding).composed()

@@ -77,6 +77,10 @@ class PixelAutoencoder(Autoencoder):
             painted = painted + z[:, self.still : self.still + 1]
         return Layers(1 - z[:, :1].sigmoid(), encoding.skip, painted.sigmoid())
 
+    def before(self, moving: Encoding, still: Encoding) -> Encoding:
+        """What moves of one picture before what stays of another: x is the other."""
+        return moving._replace(skip=still.skip)
+
     def decode(self, encoding: Encoding) -> Tensor:
         return self.layers(encoding).composed()
 

@@ -112,6 +112,14 @@ class ForegroundAutoencoder(Autoencoder):
         moved = (painted[:, 1:] + color.clamp(0.02, 0.98).logit()).sigmoid()
         return Layers(1 - painted[:, :1].sigmoid(), still, moved)
 
+    def before(self, moving: Encoding, still: Encoding) -> Encoding:
+        """What moves of one picture before what stays of another: B is of the other.
+
+        The object keeps its colour.
+        """
+        ground, color = still.skip[:, : self.channels], moving.skip[:, self.channels :]
+        return moving._replace(skip=torch.cat([ground, color], 1))
+
     def decode(self, encoding: Encoding) -> Tensor:
         return self.layers(encoding).composed()
 

@@ -6,7 +6,6 @@ x1 ─E─▶ z1 = [z_i; z_v] ─▶ [z_i; g·z_v] ─D─▶ x̂2 = a ⊙ B + (
 import functools
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from lga.cameras import Camera
@@ -161,12 +160,9 @@ class LGA(LatentSystem):
         return {"still_share": still / light.clamp(min=1e-6)}  # a picture may be black
 
     def swap(self, moving: Encoding, still: Encoding) -> Encoding:
-        """The moving layer of one, its own invariants included; a and B of another."""
-        if isinstance(self.network, CompositeAutoencoder):
-            numbers = self.network.still.numbers
-            return moving._replace(z=torch.cat([still.z[:, :numbers], moving.z[:, numbers:]], 1))
-        if moving.skip is not None:
-            return moving._replace(skip=still.skip)
+        """What moves of one, with its own invariants, before what stays of another."""
+        if hasattr(self.network, "layers"):
+            return self.network.before(moving, still)
         return super().swap(moving, still)
 
 

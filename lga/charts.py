@@ -7,12 +7,14 @@ import math
 from pathlib import Path
 
 import numpy as np
+import torch
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+from torch import Tensor
 
-from lga.figures import INK, Chart, style
+from lga.figures import INK, Chart, ImageGrid, cut_pairs, image_grid, style
 from lga.paths import RESULTS
-from lga.records import main_records
-from lga.tables import CONTROLS, PUBLISHED, curves, laws, read_csv, with_all_labels
+from lga.records import main_records, run_folder
+from lga.tables import CONTROLS, PUBLISHED, curves, read_csv, with_all_labels
 
 PALETTE = "colorblind"
 PANELS_A_ROW = 4
@@ -90,25 +92,24 @@ def learning(dataset: str, profile: str, results: Path | str | None = None) -> C
 
 
 def law_errors(profile: str, results: Path | str | None = None) -> Chart:
-    """Compatibility in image space against ‖z − E(D(z))‖, one dot per dataset and system.
+    """Compatibility in image space against ‖z − E(D(z))‖, one dot a run.
 
     `jin2024`, section 4: the better E undoes D, the closer x ↦ D(g·E(x)) comes to an action.
     """
+    import pandas
     import seaborn
 
-    wide = laws(profile, results).pivot_table(
-        index=["dataset", "system"], columns="law", values="mean"
-    )
+    names = ["latent_inverse_error", "latent_deviation", "law_compatibility_db"]
+    runs = pandas.DataFrame(main_records(profile, results), columns=["dataset", "system", *names])
+    runs = runs.dropna(subset=names)
     figure = Chart(figsize=(6.8, 3.8), layout="constrained")
     axis = figure.subplots()
-    wanted = ["latent_inverse_error", "latent_deviation", "law_compatibility_db"]
-    if set(wanted) <= set(wide.columns):
-        wide = wide.dropna(subset=wanted).reset_index()
-        wide["relative error"] = wide["latent_inverse_error"] / wide["latent_deviation"]
+    if len(runs):
+        runs["relative error"] = runs["latent_inverse_error"] / runs["latent_deviation"]
         seaborn.scatterplot(
-            wide, x="relative error", y="law_compatibility_db", hue="system", style="dataset",
-            hue_order=[name for name in ORDER if name in set(wide["system"])],
-            palette=system_colors(), s=70, ax=axis,
+            runs, x="relative error", y="law_compatibility_db", hue="system", style="dataset",
+            hue_order=[name for name in ORDER if name in set(runs["system"])],
+            palette=system_colors(), s=60, alpha=0.75, ax=axis,
         )  # fmt: skip
         axis.set_xscale("log")
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -144,6 +145,55 @@ def probes(profile: str, results: Path | str | None = None) -> Chart:
     return figure
 
 
+def page(
+    dataset: str, profile: str, results: Path | str | None = None, pairs: int = 4
+) -> ImageGrid:
+    """All systems on one page (`jin2024`, figures 4 and 5): x1, x2, then each one's x̂2.
+
+    Cut out of the pictures that runs keep of their first test pairs, so that it takes neither data
+    nor weights: of each system's first seed, and of volumes the slice seen from the front. What was
+    asked other pairs, on other data, is left out.
+
+    Raises:
+        FileNotFoundError: without any picture.
+        ValueError: for a damaged one, naming the file.
+    """
+    shown = {}
+    for system, path in pictures(dataset, profile, results).items():
+        x1, x2, painted, _ = (row[:pairs, :, : row.shape[3]] for row in kept_pairs(path))
+        first = shown.setdefault("x₁", x1), shown.setdefault("x₂ = g·x₁", x2)
+        if torch.equal(torch.stack([x1, x2]), torch.stack(first)):
+            shown[system] = painted
+    if not shown:
+        raise FileNotFoundError(f"no run of {dataset} in the {profile} profile keeps a picture")
+    return image_grid(list(shown.values()), list(shown))
+
+
+def pictures(dataset: str, profile: str, results: Path | str | None) -> dict[str, Path]:
+    """The pictures of test pairs that runs without overrides keep, of each system's first seed."""
+    found: dict[str, Path] = {}
+    for record in main_records(profile, results):
+        run = run_folder(results, profile, record["dataset"], record["system"], record["seed"])
+        if record["dataset"] == dataset and (run.path / "pairs.png").is_file():
+            found.setdefault(record["system"], run.path / "pairs.png")
+    return {system: found[system] for system in ORDER if system in found}
+
+
+def kept_pairs(path: Path) -> list[Tensor]:
+    """The rows of a run's `pairs.png` (see `cut_pairs`).
+
+    Raises:
+        ValueError: for a damaged file, naming it.
+    """
+    from PIL import Image
+
+    try:
+        Image.open(path).verify()  # the checksums, which decoding does not look at
+        return cut_pairs(np.asarray(Image.open(path).convert("RGB")))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}); start the run again") from error
+
+
 def write_charts(profile: str, results: Path | str | None = None) -> list[Path]:
     """Writes every chart of a profile that its records have the figures for, as PNG and PDF.
 
@@ -155,6 +205,8 @@ def write_charts(profile: str, results: Path | str | None = None) -> list[Path]:
     for dataset in PUBLISHED:
         if any((root / dataset).glob("*/seed-*/history.csv")):
             charts[f"learning_{dataset}"] = learning(dataset, profile, results)
+        if pictures(dataset, profile, results):
+            charts[f"page_{dataset}"] = page(dataset, profile, results)
     if (root / "probes.csv").is_file():
         charts["probes"] = probes(profile, results)
     (root / "charts").mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,13 @@
 """One function per figure: what to show in, a matplotlib Figure out."""
 
+import functools
 import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -16,6 +18,8 @@ from lga.systems.base import LatentSystem, System
 INK = "#222222"
 ACCENT = "#b8442f"
 QUIET = "#4c78a8"
+PICTURE_IN, LABEL_IN, ROW_GAP_IN, CAPTION_IN = 1.0, 1.1, 0.06, 0.25
+PAIR_ROWS = ("x₁", "x₂ = g·x₁", "x̂₂", "|x̂₂ − x₂|")
 
 
 class Chart(Figure):
@@ -53,8 +57,9 @@ def image_grid(
     columns = len(rows[0])
     rows = [as_pictures(images) for images in rows]
     tall = rows[0].shape[2] / rows[0].shape[3]
-    height = (tall + 0.06) * len(rows) + 0.25
-    figure = ImageGrid(figsize=(1.0 * columns + 1.1, height), layout="constrained")
+    height = (tall + ROW_GAP_IN) * len(rows) + CAPTION_IN
+    width = PICTURE_IN * columns + LABEL_IN
+    figure = ImageGrid(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for row, (images, label) in enumerate(zip(rows, labels, strict=True)):
@@ -90,8 +95,42 @@ def pairs(system: System, batch: Pairs) -> ImageGrid:
     batch = batch.to(device_of(system))
     painted = system.predict(batch).clamp(0, 1)
     rows = [batch.x1, batch.x2, painted, (painted - batch.x2).abs()]
-    labels = ["x₁", "x₂ = g·x₁", "x̂₂", "|x̂₂ − x₂|"]
-    return image_grid(rows, labels, psnr_db(painted, batch.x2))
+    return image_grid(rows, PAIR_ROWS, psnr_db(painted, batch.x2))
+
+
+def cut_pairs(drawn: np.ndarray) -> list[Tensor]:
+    """The four rows of pictures, each (n, 3, h, w) in [0, 1], of a figure that `pairs` made.
+
+    Args:
+        drawn: its pixels (H, W, 3), uint8, at 100 dots per inch, as runs keep it.
+
+    Raises:
+        ValueError: for a picture of another size.
+    """
+    pixels = torch.tensor(drawn).permute(2, 0, 1) / 255
+    return [
+        torch.stack([pixels[:, top:bottom, left:right] for left, right, top, bottom in row])
+        for row in places_of_pairs(*drawn.shape[:2])
+    ]
+
+
+@functools.cache
+def places_of_pairs(height_px: int, width_px: int) -> list[list[tuple[int, int, int, int]]]:
+    """Left, right, top and bottom of every picture, row by row, in a figure of `pairs`."""
+    rows = len(PAIR_ROWS)
+    columns = round((width_px / 100 - LABEL_IN) / PICTURE_IN)
+    tall = (height_px / 100 - CAPTION_IN) / rows - ROW_GAP_IN
+    if columns < 1 or tall <= 0:
+        raise ValueError(f"{width_px}×{height_px} pixels are no figure of pairs")
+    blank = torch.zeros(columns, 1, round(100 * tall), 100)
+    figure = image_grid([blank] * rows, PAIR_ROWS, torch.zeros(columns))
+    figure.set_dpi(100)
+    FigureCanvasAgg(figure).draw()
+    boxes = [axis.get_window_extent() for axis in figure.axes]
+    wide, high = (int(min(sides)) for sides in zip(*(box.size for box in boxes), strict=True))
+    corners = [(round(box.x0), round(height_px - box.y1)) for box in boxes]
+    places = [(left, left + wide, top, top + high) for left, top in corners]
+    return [places[row * columns : (row + 1) * columns] for row in range(rows)]
 
 
 def examples(batch: Pairs) -> ImageGrid:
@@ -130,18 +169,6 @@ def orbits(systems: Mapping[str, System], x: Tensor, path: Tensor) -> ImageGrid:
         turned = system.transform(repeated(x.to(device), len(path)), path.to(device))
         rows.append(torch.cat([x[None], turned.cpu()]))
     return image_grid(rows, list(systems))
-
-
-@torch.no_grad()
-def page(systems: Mapping[str, System], batch: Pairs) -> ImageGrid:
-    """All systems on one page (`jin2024`, figures 4 and 5): x1, x2, then each one's x̂2.
-
-    Args:
-        systems: by the label of their row.
-        batch: the same pairs for all.
-    """
-    painted = [system.predict(batch.to(device_of(system))).cpu() for system in systems.values()]
-    return image_grid([batch.x1, batch.x2, *painted], ["x₁", "x₂ = g·x₁", *systems])
 
 
 @torch.no_grad()

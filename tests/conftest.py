@@ -50,16 +50,14 @@ def record(system="jin2024", seed=0, psnr_db=20.0, dataset="rotated_mnist", sour
             "lpips": None, **more}  # fmt: skip
 
 
-def publish(root, entry):
-    """A finished run of such a record."""
+def publish(root, entry, figures=None):
+    """A finished run of such a record, with figures by file name."""
     keys = (entry[k] for k in ("profile", "dataset", "system", "seed"))
     folder = lga.records.run_folder(root, *keys)
     names = {key: entry[key] for key in ("dataset", "system", "profile")}
     options = {"settings": {"seed": entry["seed"]}, "dataset_options": {}, "system_options": {}}
     folder.start({**names, **options})
-    figure = lga.figures.Chart(figsize=(1, 1))
-    return folder.publish(entry, {"w": torch.arange(3.0)}, [HISTORY_ROW],
-                          {"pairs.png": figure})  # fmt: skip
+    return folder.publish(entry, {"w": torch.arange(3.0)}, [HISTORY_ROW], figures or {})
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -17,7 +17,7 @@ import torch
 from conftest import publish, record
 
 import lga
-from lga import records
+from lga import charts, figures, records
 from lga.datasets.nmr import read_packed, read_source
 from lga.pictures import digits, heads, rendering
 
@@ -102,6 +102,13 @@ def run_file(folder: Path, name: str) -> Path:
     return publish(folder, record()) / name
 
 
+def pairs_picture(folder: Path) -> Path:
+    path = folder / "pairs.png"
+    row = torch.rand(3, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+    figures.image_grid([row] * 4, figures.PAIR_ROWS, row[:, 0, 0, 0]).savefig(path, dpi=100)
+    return path
+
+
 def read_planes(path: Path):
     dataset = lga.load_dataset("plane_in_the_sky", "real", path.parents[1])
     return dataset.images, dataset.elements, dataset.skies, dataset.source
@@ -126,6 +133,7 @@ READERS = {
         lambda f: run_file(f, "config.json"), lambda p: records.read_run(p.parent)[0], False
     ),
     "history": (lambda f: run_file(f, "history.csv"), records.read_history, False),
+    "picture": (pairs_picture, charts.kept_pairs, True),
 }  # fmt: skip
 
 

@@ -1,11 +1,12 @@
 """Charts from records: what they show, and that equal records make equal files."""
 
+import numpy as np
 import pandas
 import pytest
 from conftest import publish, record
 
 import lga
-from lga import charts
+from lga import charts, figures
 
 
 @pytest.fixture
@@ -29,13 +30,52 @@ def test_psnr_has_a_panel_per_dataset_with_its_own_systems_and_published_marks(r
     assert marks == [26.07]
 
 
-def test_laws_have_a_dot_per_system_that_reports_them(results):
+def test_laws_have_a_dot_per_run_that_reports_them(results):
     (axis,) = charts.law_errors("quick", results).axes
     (dots,) = axis.collections
-    assert dots.get_offsets().tolist() == [[pytest.approx(0.075), 32.0]]
+    assert dots.get_offsets().tolist() == [[pytest.approx(0.075), 32.0]] * 2
 
 
-def test_every_chart_is_written_twice_and_equal_records_make_equal_files(results):
+@pytest.fixture
+def seen(results, digits):
+    """Runs that keep their pictures: two of the same pairs, one of others."""
+    batch, (_, others) = next(digits.fixed_pairs("test", 8)), digits.fixed_pairs("test", 508)
+    for name, pairs in (("copy_input", batch), ("act_on_image", batch), ("mean_image", others)):
+        drawn = figures.pairs(lga.build_system(name, digits), pairs)
+        publish(results, record(name, dataset="blocked_mnist"), {"pairs.png": drawn})
+    return results, batch
+
+
+def test_a_page_shows_what_every_system_paints_of_the_same_pairs(seen, digits):
+    results, batch = seen
+    page = charts.page("blocked_mnist", "quick", results, pairs=3)
+    labels = [axis.get_ylabel() for axis in page.axes if axis.get_ylabel()]
+    assert labels == ["x₁", "x₂ = g·x₁", "copy_input", "act_on_image"]
+    turned = lga.build_system("act_on_image", digits).predict(batch)
+    rows = (batch.x1, batch.x2, batch.x1, turned)
+    for axis, image in zip(page.axes, [i for row in rows for i in row[:3]], strict=True):
+        shown = axis.images[0].get_array()
+        middle = (np.arange(28) + 0.5) / 28 * shown.shape[0]  # of the pixels of the image
+        at_pixels = shown[np.ix_(middle.astype(int), middle.astype(int))][..., 0]
+        assert abs(at_pixels - image[0].numpy()).max() < 0.01
+
+
+def test_a_page_names_what_is_damaged_and_what_is_missing(seen):
+    results, _ = seen
+    with pytest.raises(FileNotFoundError, match="no run of nmr in the quick profile keeps"):
+        charts.page("nmr", "quick", results)
+    path = results / "quick/blocked_mnist/copy_input/seed-0/pairs.png"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"pairs\.png is damaged"):
+        charts.page("blocked_mnist", "quick", results)
+    figures.Chart(figsize=(1, 1)).savefig(path)
+    with pytest.raises(ValueError, match=r"pairs\.png is damaged .*no figure of pairs"):
+        charts.page("blocked_mnist", "quick", results)
+
+
+def test_every_chart_is_written_twice_and_equal_records_make_equal_files(seen):
+    results, _ = seen
     rows = [
         ("rotated_mnist", system, part, probe, "moved", 100, 1, 0.5, None, "MNIST")
         for system in ("jin2024",) for part in ("z", "z_v", "z_i") for probe in ("logistic", "pose")
@@ -45,7 +85,8 @@ def test_every_chart_is_written_twice_and_equal_records_make_equal_files(results
     pandas.DataFrame(rows, columns=columns).to_csv(results / "quick" / "probes.csv", index=False)
     written = charts.write_charts("quick", results)
     names = {path.stem for path in written}
-    assert names == {"psnr", "laws", "probes", "learning_rotated_mnist", "learning_nmr"}
+    learned = {f"learning_{name}" for name in ("rotated_mnist", "blocked_mnist", "nmr")}
+    assert names == {"psnr", "laws", "probes", "page_blocked_mnist"} | learned
     before = {path: path.read_bytes() for path in written[0].parent.iterdir()}
     assert len(before) == 2 * len(names)
     charts.write_charts("quick", results)

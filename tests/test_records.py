@@ -14,7 +14,7 @@ from lga.figures import Chart
 
 
 def test_a_finished_run_is_whole(tmp_path):
-    path = publish(tmp_path, record())
+    path = publish(tmp_path, record(), {"pairs.png": Chart(figsize=(1, 1))})
     names = {p.name for p in path.iterdir()}
     assert names == {"metrics.json", "config.json", "history.csv", "model.safetensors", "pairs.png"}
     config, entry, weights = records.read_run(path)
@@ -26,7 +26,7 @@ def test_a_failure_while_publishing_keeps_the_earlier_run(tmp_path, monkeypatch)
     path = publish(tmp_path, record(psnr_db=20.0))
     monkeypatch.setattr(Chart, "savefig", lambda *a, **k: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
-        publish(tmp_path, record(psnr_db=30.0))
+        publish(tmp_path, record(psnr_db=30.0), {"pairs.png": Chart(figsize=(1, 1))})
     assert records.read_json(path / "metrics.json")["psnr_db"] == 20
     monkeypatch.undo()
     records.RunFolder._locks.clear()

@@ -145,6 +145,34 @@ def probes(profile: str, results: Path | str | None = None) -> Chart:
     return figure
 
 
+def labels(dataset: str, profile: str, results: Path | str | None = None) -> Chart:
+    """How many labels a class takes: accuracy on moved objects, a panel for each part of latents.
+
+    Logistic regression on upright objects; pixels stand in every panel.
+    """
+    import seaborn
+
+    frame = read_csv("probes", profile, results)
+    frame = frame[(frame["probe"] == "logistic") & (frame["tested_on"] == "moved")]
+    frame = frame[(frame["dataset"] == dataset) & ~frame["system"].str.contains("untrained")]
+    systems = [name for name in ORDER if name in set(frame["system"])]
+    colors = system_colors() | {"pixels": QUIET_GREY}
+    figure = Chart(figsize=(10, 2.9), layout="constrained")
+    panels = figure.subplots(1, 3, sharex=True, sharey=True)
+    for axis, part in zip(panels, ("z", "z_v", "z_i"), strict=True):
+        seaborn.lineplot(
+            frame[frame["part"].isin((part, "pixels"))], x="labels", y="mean", hue="system",
+            hue_order=[*systems, "pixels"], palette=colors, marker="o", markersize=4,
+            markeredgewidth=0, legend=part == "z_i", ax=axis,
+        )  # fmt: skip
+        style(axis, f"{dataset}: class from {part}")
+        axis.set(xscale="log", xlabel="labels", ylabel="accuracy on moved objects")
+        axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    panels[0].set_ylim(bottom=0)
+    panels[-1].legend(fontsize=8, frameon=False, bbox_to_anchor=(1.01, 1), loc="upper left")
+    return figure
+
+
 def page(
     dataset: str, profile: str, results: Path | str | None = None, pairs: int = 4
 ) -> ImageGrid:
@@ -209,6 +237,8 @@ def write_charts(profile: str, results: Path | str | None = None) -> list[Path]:
             charts[f"page_{dataset}"] = page(dataset, profile, results)
     if (root / "probes.csv").is_file():
         charts["probes"] = probes(profile, results)
+        for dataset in read_csv("probes", profile, results)["dataset"].unique():
+            charts[f"labels_{dataset}"] = labels(dataset, profile, results)
     (root / "charts").mkdir(parents=True, exist_ok=True)
     written = []
     for name, chart in charts.items():

@@ -8,6 +8,9 @@ from conftest import publish, record
 import lga
 from lga import charts, figures
 
+PROBED = ["dataset", "system", "part", "probe", "tested_on", "labels", "seeds", "mean", "sd",
+          "source"]  # fmt: skip
+
 
 @pytest.fixture
 def results(tmp_path):
@@ -34,6 +37,22 @@ def test_laws_have_a_dot_per_run_that_reports_them(results):
     (axis,) = charts.law_errors("quick", results).axes
     (dots,) = axis.collections
     assert dots.get_offsets().tolist() == [[pytest.approx(0.075), 32.0]] * 2
+
+
+def test_labels_have_a_panel_for_each_part_and_pixels_in_all(results):
+    rows = [
+        ("rotated_mnist", system, part, "logistic", tested_on, n, 3, score, 0.1, "MNIST")
+        for system, part, score in (("jin2024", "z", 0.4), ("jin2024", "z_i", 0.6),
+                                    ("jin2024, untrained", "z_i", 0.9), ("pixels", "pixels", 0.2))
+        for n in (10, 100) for tested_on in ("moved", "upright")
+    ]  # fmt: skip
+    pandas.DataFrame(rows, columns=PROBED).to_csv(results / "quick" / "probes.csv", index=False)
+    panels = charts.labels("rotated_mnist", "quick", results).axes
+    heights = [
+        {float(line.get_ydata()[0]) for line in axis.lines if len(line.get_xdata()) == 2}
+        for axis in panels
+    ]
+    assert heights == [{0.4, 0.2}, {0.2}, {0.6, 0.2}]
 
 
 @pytest.fixture
@@ -77,16 +96,16 @@ def test_a_page_names_what_is_damaged_and_what_is_missing(seen):
 def test_every_chart_is_written_twice_and_equal_records_make_equal_files(seen):
     results, _ = seen
     rows = [
-        ("rotated_mnist", system, part, probe, "moved", 100, 1, 0.5, None, "MNIST")
-        for system in ("jin2024",) for part in ("z", "z_v", "z_i") for probe in ("logistic", "pose")
+        ("rotated_mnist", system, part, probe, "moved", n, 1, 0.5, None, "MNIST")
+        for system in ("jin2024",) for part in ("z", "z_v", "z_i")
+        for probe in ("logistic", "pose") for n in (10, 100)
     ]  # fmt: skip
-    columns = ["dataset", "system", "part", "probe", "tested_on", "labels", "seeds", "mean", "sd",
-               "source"]  # fmt: skip
-    pandas.DataFrame(rows, columns=columns).to_csv(results / "quick" / "probes.csv", index=False)
+    pandas.DataFrame(rows, columns=PROBED).to_csv(results / "quick" / "probes.csv", index=False)
     written = charts.write_charts("quick", results)
     names = {path.stem for path in written}
     learned = {f"learning_{name}" for name in ("rotated_mnist", "blocked_mnist", "nmr")}
-    assert names == {"psnr", "laws", "probes", "page_blocked_mnist"} | learned
+    probed = {"probes", "labels_rotated_mnist"}
+    assert names == {"psnr", "laws", "page_blocked_mnist"} | probed | learned
     before = {path: path.read_bytes() for path in written[0].parent.iterdir()}
     assert len(before) == 2 * len(names)
     charts.write_charts("quick", results)

@@ -3,6 +3,7 @@
 results/<profile>/table_1.csv, .md, .tex, …     built from the records
 """
 
+import re
 import statistics
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -85,17 +86,20 @@ def table(name: str, profile: str, results: Path | str | None = None):
     published = TABLES[name]
     records = [r for r in read_records(profile, results) if r["dataset"] in published]
     systems = dict.fromkeys(s for cells in published.values() for s in cells)
-    sources: dict[str, set[str]] = {}
+    asked: dict[str, set[str]] = {}  # what the systems of a dataset are tested on
+    learned: dict[tuple[str, str], set[str]] = {}  # and what each of them learned from, besides
     for record in records:
-        sources.setdefault(record["dataset"], set()).add(record["source"])
-    mixed = {dataset for dataset, found in sources.items() if len(found) > 1}
+        dataset, source = record["dataset"], record["source"]
+        asked.setdefault(dataset, set()).add(tested_on(source))
+        learned.setdefault((dataset, record["system"]), set()).add(source)
 
     def row_label(record: Mapping[str, Any]) -> str:
         """The system, with its preset, what was overridden and, where they differ, the source."""
+        dataset, system = record["dataset"], record["system"]
         changes = [record[key] for key in ("preset", "overrides") if record.get(key)]
         overrides = f" ({'; '.join(changes)})" if changes else ""
-        source = f" on {record['source']}" if record["dataset"] in mixed else ""
-        return f"{record['system']}{overrides}{source}"
+        differ = len(asked[dataset]) > 1 or len(learned[dataset, system]) > 1
+        return f"{system}{overrides}" + (f" on {record['source']}" if differ else "")
 
     labels = {row_label(record) for record in records}
     rows = {}
@@ -118,6 +122,14 @@ def table(name: str, profile: str, results: Path | str | None = None):
             row[f"{dataset}_source"] = "; ".join(sorted({r["source"] for r in runs}))
         rows[label] = row
     return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("system")
+
+
+STRETCHED = re.compile(r", (\d+) stretched copies to train on$")
+
+
+def tested_on(source: str) -> str:
+    """The source without the copies that are only trained on."""
+    return STRETCHED.sub("", source)
 
 
 def mean_and_deviation(values: list[float]) -> tuple[float | None, float | None]:
@@ -160,17 +172,21 @@ def dataset_block(
 ) -> tuple[str, list[str], list[list[str]], list[str]]:
     """A dataset's title, header, rows (reproduced beside published, and seeds), and notes.
 
-    Notes say what a run overrides, behind the letter of its row, and the order of the systems.
+    Notes say what a run overrides, behind the letter of its row, who trained on how many copies
+    where that differs, and the order of the systems.
     """
-    sources = "; ".join(sorted(set(frame[f"{dataset}_source"]) - {""}))
-    title = f"{dataset}: {sources}" if sources else f"{dataset}: not run"
+    sources = set(frame[f"{dataset}_source"]) - {""}
+    asked = {tested_on(source) for source in sources}
+    copies_differ = len(sources) > len(asked)
+    named = "; ".join(sorted(asked if copies_differ else sources))
+    title = f"{dataset}: {named or 'not run'}"
     metrics = METRICS[name]
     header = ["system"]
     for metric in metrics:
         header.append(HEADINGS[metric])
         if metric in PUBLISHED_METRICS:
             header.append("published")
-    rows, notes, reached = [], [], {}
+    rows, notes, reached, copies = [], [], {}, {}
     for label, row in frame.iterrows():
         system, _, changes = label.partition(" (")
         mark = "abcdefghijklmnopqrstuvwxyz"[len(notes) % 26]
@@ -185,8 +201,13 @@ def dataset_block(
             pairs = int(row[f"{dataset}_train_pairs"])
             rows.append([*cells, f"{pairs:,}" if pairs else "", row[f"{dataset}_seeds"] or ""])
             notes += [f"({mark}) {changes.replace(')', '')}"] if changes else []
+            if pairs and (stretched := STRETCHED.search(row[f"{dataset}_source"])):
+                copies.setdefault(int(stretched[1]), []).append(cells[0])
             if system in TABLES[name][dataset] and not missing(row[f"{dataset}_psnr_db_mean"]):
                 reached[cells[0]] = row[f"{dataset}_psnr_db_mean"]
+    if copies_differ:
+        each = "; ".join(f"{n:,} for {', '.join(copies[n])}" for n in sorted(copies))
+        notes.append(f"Stretched copies to train on: {each}.")
     if len(reached) > 1 and all(TABLES[name][dataset].values()):
         published = {s: cell["psnr_db"] for s, cell in TABLES[name][dataset].items()}
         orders = [" > ".join(sorted(by, key=by.get, reverse=True)) for by in (published, reached)]

@@ -40,6 +40,30 @@ def test_tables_label_stand_ins_and_never_mix_sources_or_overrides(tmp_path):
     assert "jin2024 (a)" in text and "\n(a) varying=0.5 on MNIST\n" in text
 
 
+def test_copies_that_train_are_said_and_part_no_rows_but_those_of_one_system(tmp_path):
+    def publish_with(copies, system, seed=0, **more):
+        source = f"meshes: 9 aircraft, {copies} stretched copies to train on"
+        entry = record(system, seed, dataset="plane_in_the_sky", source=source, **more)
+        publish(tmp_path, entry)
+
+    publish_with(12, "copy_input")
+    publish_with(12, "jin2024", psnr_db=20.0, train_pairs=100)
+    text = tables.table_markdown("table_2", "quick", tmp_path)
+    assert "sky: meshes: 9 aircraft, 12 stretched copies to train on\n" in text
+    publish_with(1400, "lga", psnr_db=24.0, train_pairs=100)
+    frame = tables.table("table_2", "quick", tmp_path)
+    assert frame.loc["jin2024", "plane_in_the_sky_psnr_db_published"] == 25.24
+    assert list(frame["plane_in_the_sky_psnr_db_mean"].dropna().index) == [
+        "copy_input", "jin2024", "lga",
+    ]  # fmt: skip
+    text = tables.table_markdown("table_2", "quick", tmp_path)
+    assert "sky: meshes: 9 aircraft\n" in text
+    assert "\nStretched copies to train on: 12 for jin2024; 1,400 for lga.\n" in text
+    publish_with(1400, "jin2024", seed=1, psnr_db=30.0)
+    means = tables.table("table_2", "quick", tmp_path)["plane_in_the_sky_psnr_db_mean"].dropna()
+    assert sorted(means) == [20, 20, 24, 30]
+
+
 def test_a_reduced_preset_is_said_in_its_row(tmp_path):
     publish(
         tmp_path, record("sajjadi2022", dataset="nmr", preset="reduced: tokens of 384, 4 blocks")

@@ -4,6 +4,7 @@ results/<profile>/charts/<name>.png, .pdf
 """
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from torch import Tensor
 
-from lga.figures import INK, Chart, ImageGrid, cut_pairs, image_grid, style
+from lga.figures import INK, PAIR_ROWS, Chart, ImageGrid, cut_pairs, image_grid, style
 from lga.paths import RESULTS
 from lga.records import main_records, run_folder
 from lga.tables import CONTROLS, PUBLISHED, curves, read_csv, with_all_labels
@@ -21,6 +22,12 @@ PANELS_A_ROW = 4
 QUIET_GREY = (0.62, 0.62, 0.62)
 ORDER = ("lga", "lga_matched", "lga_generic", "jin2024", "swarnali2025", "winter2022", "hwang2023",
          "dupont2020", "sajjadi2022", *CONTROLS)  # fmt: skip
+
+
+def in_order(systems: Iterable[str]) -> list[str]:
+    """The systems among these, in the order of the charts."""
+    found = set(systems)
+    return [name for name in ORDER if name in found]
 
 
 def system_colors() -> dict[str, tuple[float, float, float]]:
@@ -51,7 +58,7 @@ def psnr(profile: str, results: Path | str | None = None) -> Chart:
     most = frame.groupby("dataset")["system"].nunique().max()
     for axis, dataset in zip(panels, datasets, strict=False):
         own = frame[frame["dataset"] == dataset]
-        systems = [name for name in ORDER if name in set(own["system"])]
+        systems = in_order(own["system"])
         seaborn.barplot(own, x="psnr_db", y="system", order=systems, hue="system", palette=colors,
                         errorbar="sd", legend=False, ax=axis)  # fmt: skip
         for place, name in enumerate(systems):
@@ -108,8 +115,7 @@ def law_errors(profile: str, results: Path | str | None = None) -> Chart:
         runs["relative error"] = runs["latent_inverse_error"] / runs["latent_deviation"]
         seaborn.scatterplot(
             runs, x="relative error", y="law_compatibility_db", hue="system", style="dataset",
-            hue_order=[name for name in ORDER if name in set(runs["system"])],
-            palette=system_colors(), s=60, alpha=0.75, ax=axis,
+            hue_order=in_order(runs["system"]), palette=system_colors(), s=60, alpha=0.75, ax=axis,
         )  # fmt: skip
         axis.set_xscale("log")
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -155,15 +161,14 @@ def labels(dataset: str, profile: str, results: Path | str | None = None) -> Cha
     frame = read_csv("probes", profile, results)
     frame = frame[(frame["probe"] == "logistic") & (frame["tested_on"] == "moved")]
     frame = frame[(frame["dataset"] == dataset) & ~frame["system"].str.contains("untrained")]
-    systems = [name for name in ORDER if name in set(frame["system"])]
     colors = system_colors() | {"pixels": QUIET_GREY}
     figure = Chart(figsize=(10, 2.9), layout="constrained")
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
     for axis, part in zip(panels, ("z", "z_v", "z_i"), strict=True):
         seaborn.lineplot(
             frame[frame["part"].isin((part, "pixels"))], x="labels", y="mean", hue="system",
-            hue_order=[*systems, "pixels"], palette=colors, marker="o", markersize=4,
-            markeredgewidth=0, legend=part == "z_i", ax=axis,
+            hue_order=[*in_order(frame["system"]), "pixels"], palette=colors, marker="o",
+            markersize=4, markeredgewidth=0, legend=part == "z_i", ax=axis,
         )  # fmt: skip
         style(axis, f"{dataset}: class from {part}")
         axis.set(xscale="log", xlabel="labels", ylabel="accuracy on moved objects")
@@ -187,24 +192,28 @@ def page(
         ValueError: for a damaged one, naming the file.
     """
     shown = {}
-    for system, path in pictures(dataset, profile, results).items():
-        x1, x2, painted, _ = (row[:pairs, :, : row.shape[3]] for row in kept_pairs(path))
-        first = shown.setdefault("x₁", x1), shown.setdefault("x₂ = g·x₁", x2)
-        if torch.equal(torch.stack([x1, x2]), torch.stack(first)):
+    for system, path in pictures(profile, results).get(dataset, {}).items():
+        *asked, painted, _ = (row[:pairs, :, : row.shape[3]] for row in kept_pairs(path))
+        first = [shown.setdefault(*pair) for pair in zip(PAIR_ROWS[:2], asked, strict=True)]
+        if all(map(torch.equal, asked, first)):
             shown[system] = painted
     if not shown:
         raise FileNotFoundError(f"no run of {dataset} in the {profile} profile keeps a picture")
     return image_grid(list(shown.values()), list(shown))
 
 
-def pictures(dataset: str, profile: str, results: Path | str | None) -> dict[str, Path]:
-    """The pictures of test pairs that runs without overrides keep, of each system's first seed."""
-    found: dict[str, Path] = {}
+def pictures(profile: str, results: Path | str | None) -> dict[str, dict[str, Path]]:
+    """The pictures of test pairs that runs without overrides keep, by dataset and system.
+
+    Of each system's first seed; systems in the order of the charts.
+    """
+    found: dict[str, dict[str, Path]] = {}
     for record in main_records(profile, results):
-        run = run_folder(results, profile, record["dataset"], record["system"], record["seed"])
-        if record["dataset"] == dataset and (run.path / "pairs.png").is_file():
-            found.setdefault(record["system"], run.path / "pairs.png")
-    return {system: found[system] for system in ORDER if system in found}
+        dataset, system = record["dataset"], record["system"]
+        path = run_folder(results, profile, dataset, system, record["seed"]).path / "pairs.png"
+        if path.is_file():
+            found.setdefault(dataset, {}).setdefault(system, path)
+    return {d: {s: paths[s] for s in in_order(paths)} for d, paths in found.items()}
 
 
 def kept_pairs(path: Path) -> list[Tensor]:
@@ -230,10 +239,11 @@ def write_charts(profile: str, results: Path | str | None = None) -> list[Path]:
     """
     root = Path(results or RESULTS) / profile
     charts = {"psnr": psnr(profile, results), "laws": law_errors(profile, results)}
+    seen = pictures(profile, results)
     for dataset in PUBLISHED:
         if any((root / dataset).glob("*/seed-*/history.csv")):
             charts[f"learning_{dataset}"] = learning(dataset, profile, results)
-        if pictures(dataset, profile, results):
+        if dataset in seen:
             charts[f"page_{dataset}"] = page(dataset, profile, results)
     if (root / "probes.csv").is_file():
         charts["probes"] = probes(profile, results)

@@ -135,7 +135,7 @@ def places_of_pairs(height_px: int, width_px: int) -> list[list[tuple[int, int, 
 
 def examples(batch: Pairs) -> ImageGrid:
     """The pairs of a dataset: x1 over x2."""
-    return image_grid([batch.x1, batch.x2], ["x₁", "x₂ = g·x₁"])
+    return image_grid([batch.x1, batch.x2], PAIR_ROWS[:2])
 
 
 @torch.no_grad()
@@ -202,7 +202,7 @@ def layers(system: LatentSystem, batch: Pairs) -> ImageGrid:
     moved = system.act(system.element(batch), system.encode(batch.x1))
     parts = system.network.layers(moved)
     rows = [batch.x1, batch.x2, parts.composed(), parts.at_rest(), parts.moved]
-    labels = ["x₁", "x₂ = g·x₁", "x̂₂", "a·B, what stays", "F(g·z)"]
+    labels = [*PAIR_ROWS[:3], "a·B, what stays", "F(g·z)"]
     return image_grid(rows, labels)
 
 

@@ -20,8 +20,8 @@ class PixelAutoencoder(Autoencoder):
         moving: numbers z_v of a pixel.
         logit: whether the encoder is given logit(x), on which the contrast group acts by
             definition; that gives the group's family away.
-        widths: of the pyramid.
-        hidden: width of the pointwise layers.
+        width: of the pyramid's finest maps; the coarser ones are half as wide again, and twice,
+            and the pointwise layers half.
     """
 
     def __init__(
@@ -31,8 +31,7 @@ class PixelAutoencoder(Autoencoder):
         moving: int = 8,
         *,
         logit: bool = False,
-        widths: tuple[int, int, int] = (64, 96, 128),
-        hidden: int = 32,
+        width: int = 64,
     ) -> None:
         super().__init__()
         channels, height, wide = image_shape
@@ -42,13 +41,14 @@ class PixelAutoencoder(Autoencoder):
         self.still, self.logit = still, logit
         self.latent_shape = (still + moving, height, wide)
         seen = channels * (1 + logit)
-        fine, middle, coarse = widths
-        self.pyramid = Pyramid(seen, widths, (2, 1, 1))
+        fine, middle, coarse = width, width * 3 // 2, 2 * width
+        self.pyramid = Pyramid(seen, (fine, middle, coarse), (2, 1, 1))
         self.up_middle, self.at_middle = doubled(coarse, middle), ModulatedBlock(middle)
         self.up_fine, self.at_fine = doubled(middle, fine), ModulatedBlock(fine)
         self.context = pixels(fine, still + moving)
 
         def pointwise(c_in: int, c_out: int) -> nn.Sequential:
+            hidden = width // 2
             return nn.Sequential(
                 nn.Conv2d(c_in, hidden, 1), nn.SiLU(), nn.Conv2d(hidden, hidden, 1), nn.SiLU(),
                 nn.Conv2d(hidden, c_out, 1),

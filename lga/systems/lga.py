@@ -63,7 +63,7 @@ class LGA(LatentSystem):
         still_price: for "plane", what the light that stays costs, times its mean over pixels: what
             could as well move then moves.
         width: for "plane" of the convolutions, 48 by default; for "object" of the finest maps, 48;
-            for "volume" of the convolutions, 16.
+            for "pixels" of the finest maps, 64; for "volume" of the convolutions, 16.
         depth: for "plane", of the convolutions before and after the turn.
         logit: for "pixels", whether the encoder is given logit(x1): it gives the group away.
         loss_form: "log" optimises PSNR, "mse" is `jin2024`'s.
@@ -120,7 +120,9 @@ class LGA(LatentSystem):
             self.assemble(pair, moves, group, loss_form)
         else:
             size = Irreps(group, (0, 1)).channels
-            pair = PixelAutoencoder(image_shape, still=8, moving=8 * size, logit=logit)
+            pair = PixelAutoencoder(
+                image_shape, still=8, moving=8 * size, logit=logit, width=width or 64
+            )
             self.assemble(pair, Irreps(group, (8, 8)), group, loss_form)
         self.still_price = still_price
         if logit:

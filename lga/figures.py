@@ -9,6 +9,7 @@ import torch
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from torch import Tensor
 
 from lga.metrics import psnr_db
@@ -18,7 +19,7 @@ from lga.systems.base import LatentSystem, System
 INK = "#222222"
 ACCENT = "#b8442f"
 QUIET = "#4c78a8"
-PICTURE_IN, LABEL_IN, ROW_GAP_IN, CAPTION_IN = 1.0, 1.1, 0.06, 0.25
+PICTURE_IN, LABEL_IN, LETTER_IN, ROW_GAP_IN, CAPTION_IN = 1.0, 1.1, 0.11, 0.06, 0.25
 PAIR_ROWS = ("x₁", "x₂ = g·x₁", "x̂₂", "|x̂₂ − x₂|")
 
 
@@ -40,7 +41,12 @@ class ImageGrid(Figure):
 
     def _repr_jpeg_(self) -> bytes:
         buffer = io.BytesIO()
+        letters = {text: text.get_fontsize() for text in self.findobj(Text)}
+        for text, size in letters.items():  # so few dots per inch would make them hard to read
+            text.set_fontsize(1.4 * size)
         self.savefig(buffer, format="jpeg", dpi=60, pil_kwargs={"quality": 70})
+        for text, size in letters.items():
+            text.set_fontsize(size)
         return buffer.getvalue()
 
 
@@ -58,7 +64,7 @@ def image_grid(
     rows = [as_pictures(images) for images in rows]
     tall = rows[0].shape[2] / rows[0].shape[3]
     height = (tall + ROW_GAP_IN) * len(rows) + CAPTION_IN
-    width = PICTURE_IN * columns + LABEL_IN
+    width = PICTURE_IN * columns + max(LABEL_IN, LETTER_IN * max(map(len, labels)))
     figure = ImageGrid(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     axes = figure.subplots(len(rows), columns, squeeze=False)

@@ -13,13 +13,16 @@ from lga.datasets import keyword_options
 from lga.profiles import PROFILES
 
 CELLS = [(d, s) for s in lga.SYSTEMS for d in lga.DATASETS if d not in refusals(s)]
+PUBLISHED = [  # a control without weights has no network that a dataset could change
+    (d, s) for d, s in CELLS if s not in WITHOUT_WEIGHTS or d == "rotated_mnist"
+]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("cell", CELLS, ids="-".join)
 def test_every_cell_of_every_profile_resolves(cell, profile):
     run = lga.configure(*cell, profile)
-    assert run.settings.train_pairs >= 400
+    assert run.settings.train_pairs >= 100
     config = run.config()
     assert config["settings"]["seed"] == 0 and (
         config["system_options"].keys() == keyword_options(lga.SYSTEMS[cell[1]]).keys()
@@ -27,7 +30,7 @@ def test_every_cell_of_every_profile_resolves(cell, profile):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cell", CELLS, ids="-".join)
+@pytest.mark.parametrize("cell", PUBLISHED, ids="-".join)
 def test_the_paper_profile_takes_its_first_steps(cell, tmp_path, monkeypatch):
     """The published networks and settings, for two steps of two pairs on stand-ins."""
 

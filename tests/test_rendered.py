@@ -179,7 +179,8 @@ def test_prepare_nmr_renders_skips_and_resumes(meshes, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_prepare_planes_composites_over_a_fixed_sky(meshes, tmp_path, capsys):
+def test_prepare_planes_composites_over_a_fixed_sky(meshes, tmp_path, monkeypatch):
+    monkeypatch.setattr(planes_module, "ROTATIONS", 12)
     sky = tmp_path / "sky"
     sky.mkdir()
     Image.new("RGB", (80, 70), (10, 200, 30)).save(sky / "fit.png")

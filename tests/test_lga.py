@@ -7,7 +7,7 @@ import torch
 from skimage.transform import rotate
 
 import lga
-from lga.groups import SO2, Affine, rotate_maps
+from lga.groups import SO2, SO3, Affine, rotate_maps
 from lga.metrics import psnr_db
 from lga.networks import CompositeAutoencoder, Encoding, HarmonicAutoencoder, PolarAutoencoder
 from lga.networks.composite import Layers, StillMap, StillNumbers
@@ -93,6 +93,18 @@ def test_circles_keep_frequencies_and_turn_by_shifts():
     turned = Irreps(SO2(), (4,) * 5).act(g, flat)
     shifted = circle.sample(frequencies.stacked(frequencies.spread(turned)[:, None]))
     torch.testing.assert_close(shifted, samples.roll(1, 0), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "shape, group",
+    [((1, 28, 28), SO2()), ((3, 64, 64), SO3()), ((1, 64, 64), Affine()), ((1, 8, 8, 8), SO3())],
+    ids=("plane", "object", "pixels", "volume"),
+)
+def test_every_network_is_as_wide_as_it_is_told(shape, group):
+    narrow, wide = (
+        parameter_count(lga.SYSTEMS["lga"](shape, group, width=width)) for width in (8, 16)
+    )
+    assert wide > narrow
 
 
 @pytest.mark.parametrize("channels", [1, 3])

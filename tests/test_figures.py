@@ -26,6 +26,15 @@ def test_pairs_show_every_row_and_the_psnr(digits):
     assert sum("dB" in axis.get_xlabel() for axis in figure.axes) == 3 and is_jpeg(figure)
 
 
+def test_letters_of_a_grid_are_larger_only_while_it_is_shown(monkeypatch):
+    grid = figures.image_grid([torch.rand(2, 1, 8, 8)], ["x₁"], torch.zeros(2))
+    label = grid.axes[0].yaxis.label
+    before, shown = label.get_fontsize(), []
+    monkeypatch.setattr(grid, "savefig", lambda *_, **__: shown.append(label.get_fontsize()))
+    grid._repr_jpeg_()
+    assert shown == [pytest.approx(1.4 * before)] and label.get_fontsize() == before
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_orbits_begin_with_the_image_itself(channels):
     group = lga.groups.SO2()

@@ -14,7 +14,7 @@ from lga.paths import DATA
 from lga.profiles import MNISTS as DIGITS
 from lga.profiles import PROFILES, settings_for
 from lga.records import read_records
-from lga.runs import loadable, parameter_count
+from lga.runs import configure, loadable, parameter_count
 from lga.systems import SYSTEMS
 from lga.tables import CONTROLS
 
@@ -22,7 +22,7 @@ SEEDS = {"quick": "0", "standard": "0", "paper": "0,1,2"}
 
 
 def catalogue() -> dict[str, Any]:
-    """Everything by name, as `lga list --json` prints it; parameters at published shapes."""
+    """Everything by name, as `lga list --json` prints it; parameters as in the paper profile."""
     return {
         "datasets": [
             {
@@ -46,9 +46,18 @@ def describe_system(name: str) -> dict[str, Any]:
     served = [dataset for dataset in DATASETS if dataset not in refuses]
     with torch.device("meta"):
         parameters = {
-            dataset: parameter_count(system.for_dataset(DATASETS[dataset])) for dataset in served
+            dataset: parameter_count(
+                system.for_dataset(DATASETS[dataset], **network_options(dataset, name))
+            )
+            for dataset in served
         }
     return {"name": name, "datasets": served, "parameters": parameters, "refuses": refuses}
+
+
+def network_options(dataset: str, system: str) -> dict[str, Any]:
+    """A system's options in the paper profile, but for the loss that would fetch weights."""
+    options = configure(dataset, system, "paper").system_options
+    return {name: value for name, value in options.items() if name != "perceptual_weight"}
 
 
 def refusals(system: str) -> dict[str, str]:

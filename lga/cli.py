@@ -47,7 +47,7 @@ Overrides = Annotated[
 
 @app.command("list")
 def list_command(as_json: AsJSON = False) -> None:
-    """Datasets, systems, profiles; which system runs on which dataset, and why not.
+    """Datasets, systems with their parameters in the paper profile or why not there, profiles.
 
     Example: `lga list --json`
     """

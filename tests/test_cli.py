@@ -9,6 +9,8 @@ import pytest
 
 import lga
 from lga.cli import main
+from lga.profiles import LGA
+from lga.records import main_records
 
 
 @pytest.fixture
@@ -33,6 +35,15 @@ def test_list_json_holds_the_contract(cli):
     assert jin["parameters"]["rotated_mnist"] == 329_433 and "rotated_mnist" in jin["datasets"]
     assert found["profiles"] == ["quick", "standard", "paper"]
     assert "329,433" in cli("list").out
+
+
+def test_list_counts_the_parameters_that_runs_have(cli):
+    found = json.loads(cli("list", "--json").out)["systems"]
+    listed = {system["name"]: system["parameters"] for system in found}
+    records = [r for r in main_records("standard") if r["system"] in LGA]
+    assert {record["system"] for record in records} == set(LGA)
+    for record in records:
+        assert listed[record["system"]][record["dataset"]] == record["parameters"], record
 
 
 def test_doctor_names_a_mend_for_every_gap(cli, tmp_path):

@@ -1,8 +1,13 @@
 """Tables: published figures beside reproduced ones, controls, learning curves."""
 
+import subprocess
+
+import pytest
 from conftest import publish, record
 
 from lga import tables
+from lga.paths import RESULTS, ROOT
+from lga.records import main_records
 
 
 def test_tables_give_mean_deviation_seeds_and_source_beside_the_published(tmp_path):
@@ -106,3 +111,42 @@ def test_tables_begin_with_the_controls_and_say_how_systems_rank(tmp_path):
 def test_few_shows_what_begins_so_in_the_order_asked():
     frame = tables.few({"ssim": 0.91234, "psnr_db": 20.0, "law_a": 1e-9, "seed": 3}, "psnr", "law")
     assert list(frame.index) == ["psnr_db", "law_a"] and list(frame[""]) == ["20", "1e-09"]
+
+
+@pytest.fixture
+def committed_results():
+    """Skips a test where `results/` holds more, or less, than was committed."""
+    command = ["git", "-C", str(ROOT), "status", "--porcelain", "--", "results"]
+    status = subprocess.run(command, capture_output=True, text=True)
+    if status.returncode or status.stdout:
+        pytest.skip("results were changed since the commit, or there is no git")
+
+
+@pytest.mark.usefixtures("committed_results")
+@pytest.mark.parametrize("profile", ["standard", "paper"])
+def test_committed_tables_are_those_of_the_committed_records(profile):
+    for name in tables.TABLES:
+        kept = RESULTS / profile / name
+        assert kept.with_suffix(".md").read_text() == tables.table_markdown(name, profile)
+        assert kept.with_suffix(".tex").read_text() == tables.table_latex(name, profile)
+
+
+@pytest.mark.usefixtures("committed_results")
+def test_the_readme_says_what_the_records_say():
+    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line[:1] == "|"]
+    figures: dict[tuple[str, str], list[float]] = {}
+    for entry in main_records("standard"):
+        figures.setdefault((entry["dataset"], entry["system"]), []).append(entry["psnr_db"])
+
+    def said(dataset, system):
+        return tables.with_spread(*tables.mean_and_deviation(figures[dataset, system]))
+
+    digits = ("rotated_mnist", "blocked_mnist")
+    for system in ("jin2024", "swarnali2025", "lga_generic", "lga_matched", "lga"):
+        (row,) = [r for r in rows if r.startswith(f"| `{system}` |")]
+        assert all(said(dataset, system) in row for dataset in digits), (row, system)
+    for dataset in ("brain_mri", "nmr", "plane_in_the_sky", "brain_3d"):
+        row = next(r for r in rows if r.startswith(f"| `{dataset}` |"))
+        systems = {"copy_input", "jin2024", "lga_matched", "lga"}
+        for system in systems & {s for d, s in figures if d == dataset}:
+            assert said(dataset, system) in row, (row, said(dataset, system))

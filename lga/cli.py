@@ -112,7 +112,7 @@ def run(
     """One run through its notebook: trains, evaluates, records.
 
     Examples: `lga run rotated_mnist --system swarnali2025` ·
-    `lga run rotated_mnist --profile standard --source real --data-root data --set depth=2`
+    `lga run rotated_mnist --profile standard --data-root data --set depth=2 width=32`
     """
     from lga.notebooks import run_notebook
     from lga.paths import shown
@@ -364,10 +364,22 @@ def prepare(
 def main() -> None:
     """The entry point: foreseeable errors and Ctrl-C become one line."""
     try:
-        app()
+        app(one_set_each(sys.argv[1:]))
     except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
         print(f"lga: {error}", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+def one_set_each(words: list[str]) -> list[str]:
+    """`--set a=1 b=2` as `--set a=1 --set b=2`, the only way in which Click takes several."""
+    spread: list[str] = []
+    setting = False
+    for word in words:
+        setting = word == "--set" or (setting and "=" in word and not word.startswith("-"))
+        if setting and word != "--set" and spread[-1] != "--set":
+            spread.append("--set")
+        spread.append(word)
+    return spread
 
 
 @contextmanager

@@ -74,6 +74,7 @@ def test_every_command_has_help_with_an_example(cli, command):
         (["train", "rotated_mnist", "--set", "train_pairs=1.5"], "train_pairs must be of type int"),
         (["train", "rotated_mnist", "--set", "batch_size=0"], "batch_size must be at least 1"),
         (["train", "rotated_mnist", "--set", "still"], "an override reads key=value"),
+        (["train", "rotated_mnist", "--set", "depth=2", "lr=1", "--seed", 1], "setting 'lr'"),
         (["run", "rotated_mnist", "--system", "jin"], "unknown system 'jin'"),
         (["train", "rotated_mnist", "--source", "real", "--data-root", "nowhere"],
          "lga data prepare rotated_mnist --data-root nowhere"),
@@ -101,7 +102,7 @@ def test_results_that_cannot_be_written_are_one_line(cli, tmp_path):
 
 def test_train_records_and_evaluate_fills_in(cli, tmp_path):
     shown = cli("train", "rotated_mnist", "--results", tmp_path, "--seed", 3, "--system", "jin2024",
-                "--set", "train_pairs=128", "--set", "validations=1")  # fmt: skip
+                "--set", "train_pairs=128", "validations=1")  # fmt: skip
     assert shown.status == 0 and "PSNR" in shown.out, shown.err
     run = tmp_path / "quick/rotated_mnist/jin2024/seed-3"
     record = json.loads((run / "metrics.json").read_text())

@@ -72,6 +72,12 @@ def test_few_objects_are_told_what_to_do():
         lga.OrbitDataset.from_arrays(*arrays(per_object=3), split="images")
     with pytest.raises(ValueError, match="unknown split 'views'"):
         lga.OrbitDataset.from_arrays(*arrays(), split="views")
+    for few in (1, 2):
+        with pytest.raises(ValueError, match=f"{few} objects leave none.*split='images'"):
+            lga.OrbitDataset.from_arrays(*arrays(objects=few))
+    images, elements, owners, group = arrays()
+    with pytest.raises(ValueError, match="there are no images"):
+        lga.OrbitDataset.from_arrays(images[:0], elements[:0], owners[:0], group)
 
 
 @pytest.fixture
@@ -117,7 +123,8 @@ def test_matrices_stand_row_by_row(folder):
     (lambda text: text.replace("p3.png", "p99.png"), r"p99\.png is missing"),
     (lambda text: text.replace("p3.png", "turns.csv"), r"turns\.csv is damaged or no picture"),
     (lambda text: "", "is no CSV file"),
-], ids=["object", "angle", "gap", "missing", "no picture", "empty"])  # fmt: skip
+    (lambda text: text.splitlines()[0], "lists no pictures"),
+], ids=["object", "angle", "gap", "missing", "no picture", "empty", "no rows"])  # fmt: skip
 def test_bad_tables_are_named(folder, change, message):
     table = folder / "turns.csv"
     table.write_text(change(table.read_text()))
@@ -133,6 +140,17 @@ def test_pictures_of_several_sizes_need_a_side(folder):
     assert dataset.image_shape == (3, 8, 8)  # one of them has colours
     with pytest.raises(FileNotFoundError, match=r"none\.csv is missing"):
         lga.OrbitDataset.from_folder(folder, folder / "none.csv", SO2())
+
+
+def test_pictures_of_16_bits_keep_their_greys_and_unknown_ranges_are_refused(folder):
+    for k in range(1, 12, 2):
+        Image.fromarray(np.full((20, 30), 257 * 20 * k, np.uint16)).save(folder / f"p{k}.png")
+    dataset = lga.OrbitDataset.from_folder(folder, folder / "turns.csv", SO2(), split="images")
+    assert dataset.image_shape == (1, 20, 30)
+    assert dataset.images.flatten(1).unique(dim=1).flatten().tolist() == [20 * k for k in range(12)]
+    Image.fromarray(np.ones((20, 30), np.float32)).save(folder / "p3.png", format="TIFF")
+    with pytest.raises(ValueError, match=r"p3\.png has 32 bits a pixel"):
+        lga.OrbitDataset.from_folder(folder, folder / "turns.csv", SO2(), split="images")
 
 
 def test_lga_train_takes_a_folder_and_records_it_like_any_dataset(folder, tmp_path):

@@ -275,6 +275,8 @@ class StoredOrbits(OrbitDataset):
                 "belong together, got "
                 f"{tuple(images.shape)}, {tuple(np.shape(elements))} and {len(object_ids)}"
             )
+        if not len(images):
+            raise ValueError("there are no images")
         if images.is_floating_point():
             low, high = (float(edge) for edge in images.aminmax())
             if not (low >= 0 and high <= 1):
@@ -323,7 +325,10 @@ class StoredOrbits(OrbitDataset):
             }
         for split in SPLITS:
             if not len(self.objects[split]):
-                raise ValueError(f"{len(labels)} objects leave none for the {split} split")
+                raise ValueError(
+                    f"{len(labels)} objects leave none for the {split} split; split='images' holds "
+                    "out images instead"
+                )
 
     def to(self, device: torch.device | str) -> Self:
         self.device = torch.device(device)

@@ -30,6 +30,8 @@ def read_pictures(
         rows = pandas.read_csv(table, dtype={"file": str, "object": str})
     except ValueError as error:  # pandas' own errors are ValueErrors
         raise ValueError(f"{table} is no CSV file: {error}") from error
+    if rows.empty:
+        raise ValueError(f"{table} lists no pictures")
     for column in ("file", "object"):
         if column not in rows or rows[column].isna().any():
             raise ValueError(f"{table} needs a column {column!r} that is filled in every row")
@@ -65,9 +67,11 @@ def row_elements(rows, table: Path, group: Group) -> Tensor:
 def read_picture(path: Path, side: int | None):
     """A picture as Pillow reads it, cut to its central square and resized where a side is given.
 
+    Of 16 bits a pixel the upper 8 are kept.
+
     Raises:
         FileNotFoundError: when it is not there.
-        ValueError: when it cannot be read.
+        ValueError: when it cannot be read, or its numbers have no known range.
     """
     from PIL import Image, ImageOps
 
@@ -78,4 +82,8 @@ def read_picture(path: Path, side: int | None):
         picture.load()
     except Exception as error:  # decoders raise whatever they meet
         raise ValueError(f"{path} is damaged or no picture ({error})") from error
+    if picture.mode.startswith("I;16"):  # which Pillow would clip at 255
+        picture = Image.fromarray((np.asarray(picture) // 256).astype(np.uint8))
+    elif picture.mode in ("I", "F"):
+        raise ValueError(f"{path} has 32 bits a pixel; 8 or 16 are wanted")
     return ImageOps.fit(picture, (side, side)) if side else picture

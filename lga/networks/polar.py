@@ -49,7 +49,7 @@ def square_side(image_shape: tuple[int, int, int]) -> int:
     if side != other or side % 2 or side > LARGEST_SIDE:
         raise ValueError(
             f"disc harmonics are for square pictures with even sides up to {LARGEST_SIDE} pixels, "
-            f"got {side}×{other}"
+            f"got {side}×{other}; those of a folder become so with side={LARGEST_SIDE}, say"
         )
     return side
 

@@ -4,7 +4,7 @@ results/<profile>/charts/<name>.png, .pdf
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -72,28 +72,40 @@ def psnr(profile: str, results: Path | str | None = None) -> Chart:
     return figure
 
 
-def learning(dataset: str, profile: str, results: Path | str | None = None) -> Chart:
-    """Best validation PSNR so far against pairs and against seconds, a line per run."""
+def learning(
+    dataset: str,
+    profile: str,
+    results: Path | str | None = None,
+    systems: Sequence[str] = ORDER,
+) -> Chart:
+    """Best validation PSNR so far against pairs and against seconds, a line per run.
+
+    What `jin2024` published is marked.
+    """
     figure = Chart(figsize=(9.6, 3.6), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
-    found = curves(dataset, ORDER, profile, results)
-    names = list(dict.fromkeys(label.split(",")[0] for label in found))
     colors = system_colors()
-    for axis, (key, unit) in zip(axes, (("pairs", "pairs"), ("seconds", "seconds")), strict=True):
-        for label, history in found.items():
-            if len(history) > 1:
-                name = label.split(",")[0]
-                best = np.maximum.accumulate([row["validation_psnr_db"] for row in history])
-                axis.plot([row[key] for row in history], best, color=colors[name], linewidth=1.4,
-                          label=name if label.endswith("seed-0") else None)  # fmt: skip
-        known = PUBLISHED[dataset].get("jin2024", {})
-        if "psnr_db" in known:
-            axis.axhline(known["psnr_db"], color=INK, linewidth=1, linestyle=":")
+    lines = {}
+    for label, history in curves(dataset, systems, profile, results).items():
+        if len(history) > 1:
+            name = label.split(",")[0]
+            best = np.maximum.accumulate([row["validation_psnr_db"] for row in history])
+            for axis, key in zip(axes, ("pairs", "seconds"), strict=True):
+                (line,) = axis.plot(
+                    [row[key] for row in history], best, color=colors[name], linewidth=1.4
+                )
+                lines.setdefault(name, line)
+    published = PUBLISHED[dataset].get("jin2024", {}).get("psnr_db")
+    for axis, key in zip(axes, ("pairs", "seconds"), strict=True):
+        if published is not None:
+            axis.axhline(published, color=INK, linewidth=1, linestyle=":")
+            axis.text(0.99, published, "published", transform=axis.get_yaxis_transform(),
+                      ha="right", va="bottom", fontsize=8, color=INK)  # fmt: skip
         axis.set_xscale("log")
         style(axis, f"{dataset}: best validation PSNR (dB)" if key == "pairs" else "")
-        axis.set_xlabel(unit, fontsize=9)
-    if names:
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=9,
+        axis.set_xlabel(key, fontsize=9)
+    if lines:
+        figure.legend(lines.values(), lines.keys(), loc="outside right upper", fontsize=9,
                       frameon=False)  # fmt: skip
     return figure
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -267,46 +266,6 @@ def ablation(frame, title: str, published_db: float | None = None) -> Chart:
     axis.set_xlim(right=1.08 * frame["mean"].max())
     style(axis, title)
     axis.set_xlabel("test PSNR (dB)", fontsize=9)
-    return figure
-
-
-def against_time(
-    histories: Mapping[str, Sequence[dict[str, float]]], published_db: float | None = None
-) -> Chart:
-    """Validation PSNR of several runs, against the pairs seen and against seconds.
-
-    Args:
-        histories: the rows of each run's history, by label; equal labels before a comma share a
-            colour, as the seeds of one system.
-        published_db: marked by a line.
-    """
-    figure = Chart(figsize=(9.6, 3.6), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
-    systems = list(dict.fromkeys(label.split(",")[0] for label in histories))
-    colors = dict(zip(systems, colormaps["tab10"].colors, strict=False))
-    for axis, (key, unit) in zip(
-        axes, [("pairs", "pairs seen"), ("seconds", "seconds of one CPU core")], strict=True
-    ):
-        for label, history in histories.items():
-            if len(history) > 1:
-                name = label.split(",")[0]
-                axis.plot(
-                    [row[key] for row in history],
-                    np.maximum.accumulate([row["validation_psnr_db"] for row in history]),
-                    color=colors[name], linewidth=1.5, label=name,
-                )  # fmt: skip
-        axis.set_xscale("log")
-        style(axis, "best validation PSNR so far (dB)" if key == "pairs" else "")
-        axis.set_xlabel(unit, fontsize=9)
-        if published_db is not None:
-            axis.axhline(published_db, color=INK, linewidth=1.0, linestyle=":")
-            axis.text(
-                0.99, published_db, "published", transform=axis.get_yaxis_transform(), ha="right",
-                va="bottom", fontsize=8, color=INK,
-            )  # fmt: skip
-    handles, labels = axes[0].get_legend_handles_labels()
-    once = dict(zip(labels, handles, strict=True))
-    figure.legend(once.values(), once.keys(), loc="outside right upper", fontsize=9, frameon=False)
     return figure
 
 

@@ -122,3 +122,22 @@ def test_every_system_has_a_colour_of_its_own_and_only_controls_are_grey():
     told_apart = [colors[name] for name in colors if name not in charts.CONTROLS]
     assert len(set(told_apart)) == len(told_apart)
     assert {name for name in colors if len(set(colors[name])) == 1} == set(charts.CONTROLS)
+
+
+def test_learning_shows_the_best_so_far_and_seeds_of_a_system_share_a_colour(results):
+    for system, seed, last in (("jin2024", 0, 12.0), ("jin2024", 1, 3.0), ("lga", 1, 12.0)):
+        rows = [f"{k},{100 * k},{10 * k},{psnr}" for k, psnr in enumerate((11.0, 12.0, last), 1)]
+        path = results / f"quick/rotated_mnist/{system}/seed-{seed}/history.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(["step,pairs,seconds,validation_psnr_db", *rows]))
+    chart = charts.learning("rotated_mnist", "quick", results)
+    lga_seed_1, *jin, published = chart.axes[0].lines
+    assert lga_seed_1.get_color() != jin[0].get_color() == jin[1].get_color()
+    assert list(jin[1].get_xdata()) == [100, 200, 300]
+    assert list(jin[1].get_ydata()) == [11.0, 12.0, 12.0]
+    assert set(published.get_ydata()) == {26.07}
+    (legend,) = chart.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["lga", "jin2024"]
+    chart = charts.learning("rotated_mnist", "quick", results, ["jin2024"])
+    assert list(chart.axes[1].lines[1].get_xdata()) == [10, 20, 30]
+    assert len(chart.axes[1].lines) == 3

@@ -121,13 +121,3 @@ def test_ablations_leave_out_what_was_not_run():
     (axis,) = figures.ablation(frame, "what", published_db=18.0).axes
     assert [label.get_text() for label in axis.get_yticklabels()] == ["c", "a"]
     assert len(axis.patches) == 2
-
-
-def test_seeds_of_a_system_share_a_colour_against_time():
-    rows = [row | {"seconds": row["pairs"] / 10} for row in HISTORY]
-    worse = [*rows, rows[-1] | {"pairs": 300, "seconds": 30.0, "validation_psnr_db": 3.0}]
-    chart = figures.against_time({"a, seed-0": rows, "a, seed-1": worse, "b, seed-0": rows}, 11.0)
-    curves = [line for line in chart.axes[0].lines if len(line.get_xdata()) > 1][:3]
-    assert curves[0].get_color() == curves[1].get_color() != curves[2].get_color()
-    assert list(curves[1].get_ydata()) == [11.0, 12.0, 12.0]  # the best so far
-    assert is_png(chart)

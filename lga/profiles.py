@@ -132,7 +132,7 @@ RULES = (
         profile="standard", dataset="brain_mri",
     ),
     Rule(
-        {"train_pairs": 32_000, "batch_size": 4, "learning_rate": 1e-3, "test_pairs": 2_000,
+        {"train_pairs": 16_000, "batch_size": 4, "learning_rate": 1e-3, "test_pairs": 2_000,
          "validation_pairs": 500, "validations": 20, "perceptual_weight": 5e-4,
          "permuted_channels": True},
         profile="standard", dataset=RENDERED,
@@ -140,7 +140,7 @@ RULES = (
     # A quarter of the published width, which is the paper profile's.
     Rule({"width": 16}, profile="standard", dataset=RENDERED, system=QUARTER),
     Rule(
-        {"train_pairs": 8_000, "batch_size": 16, "learning_rate": 1e-3, "test_pairs": 500,
+        {"train_pairs": 8_000, "batch_size": 4, "learning_rate": 1e-3, "test_pairs": 500,
          "validation_pairs": 100, "validations": 10},
         profile="standard", dataset=VOLUMES,
     ),

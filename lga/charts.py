@@ -98,9 +98,7 @@ def learning(
     published = PUBLISHED[dataset].get("jin2024", {}).get("psnr_db")
     for axis, key in zip(axes, ("pairs", "seconds"), strict=True):
         if published is not None:
-            axis.axhline(published, color=INK, linewidth=1, linestyle=":")
-            axis.text(0.99, published, "published", transform=axis.get_yaxis_transform(),
-                      ha="right", va="bottom", fontsize=8, color=INK)  # fmt: skip
+            lines["published"] = axis.axhline(published, color=INK, linewidth=1, linestyle=":")
         axis.set_xscale("log")
         style(axis, f"{dataset}: best validation PSNR (dB)" if key == "pairs" else "")
         axis.set_xlabel(key, fontsize=9)

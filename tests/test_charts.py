@@ -137,7 +137,7 @@ def test_learning_shows_the_best_so_far_and_seeds_of_a_system_share_a_colour(res
     assert list(jin[1].get_ydata()) == [11.0, 12.0, 12.0]
     assert set(published.get_ydata()) == {26.07}
     (legend,) = chart.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["lga", "jin2024"]
+    assert [text.get_text() for text in legend.get_texts()] == ["lga", "jin2024", "published"]
     chart = charts.learning("rotated_mnist", "quick", results, ["jin2024"])
     assert list(chart.axes[1].lines[1].get_xdata()) == [10, 20, 30]
     assert len(chart.axes[1].lines) == 3

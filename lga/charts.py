@@ -83,20 +83,20 @@ def learning(
     What `jin2024` published is marked.
     """
     figure = Chart(figsize=(9.6, 3.6), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
+    panels = dict(zip(("pairs", "seconds"), figure.subplots(1, 2, sharey=True), strict=True))
     colors = system_colors()
     lines = {}
     for label, history in curves(dataset, systems, profile, results).items():
         if len(history) > 1:
             name = label.split(",")[0]
             best = np.maximum.accumulate([row["validation_psnr_db"] for row in history])
-            for axis, key in zip(axes, ("pairs", "seconds"), strict=True):
+            for key, axis in panels.items():
                 (line,) = axis.plot(
                     [row[key] for row in history], best, color=colors[name], linewidth=1.4
                 )
                 lines.setdefault(name, line)
     published = PUBLISHED[dataset].get("jin2024", {}).get("psnr_db")
-    for axis, key in zip(axes, ("pairs", "seconds"), strict=True):
+    for key, axis in panels.items():
         if published is not None:
             lines["published"] = axis.axhline(published, color=INK, linewidth=1, linestyle=":")
         axis.set_xscale("log")

@@ -47,7 +47,7 @@ Overrides = Annotated[
 
 @app.command("list")
 def list_command(as_json: AsJSON = False) -> None:
-    """Datasets, systems with their parameters in the paper profile or why not there, profiles.
+    """Datasets, systems and profiles; a system's parameters on each dataset, or why not there.
 
     Example: `lga list --json`
     """

@@ -75,6 +75,9 @@ def test_few_objects_are_told_what_to_do():
     for few in (1, 2):
         with pytest.raises(ValueError, match=f"{few} objects leave none.*split='images'"):
             lga.OrbitDataset.from_arrays(*arrays(objects=few))
+    given = {"train": [0, 1], "validation": [2], "test": []}  # whose choice is not split='images'
+    with pytest.raises(ValueError, match=r"leave none for the test split$"):
+        StoredOrbits(*arrays(), splits=given)
     images, elements, owners, group = arrays()
     with pytest.raises(ValueError, match="there are no images"):
         lga.OrbitDataset.from_arrays(images[:0], elements[:0], owners[:0], group)

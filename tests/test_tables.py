@@ -7,7 +7,6 @@ from conftest import publish, record
 
 from lga import tables
 from lga.paths import RESULTS, ROOT
-from lga.records import main_records
 
 
 def test_tables_give_mean_deviation_seeds_and_source_beside_the_published(tmp_path):
@@ -134,19 +133,14 @@ def test_committed_tables_are_those_of_the_committed_records(profile):
 @pytest.mark.usefixtures("committed_results")
 def test_the_readme_says_what_the_records_say():
     rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line[:1] == "|"]
-    figures: dict[tuple[str, str], list[float]] = {}
-    for entry in main_records("standard"):
-        figures.setdefault((entry["dataset"], entry["system"]), []).append(entry["psnr_db"])
-
-    def said(dataset, system):
-        return tables.with_spread(*tables.mean_and_deviation(figures[dataset, system]))
-
+    found = tables.over_seeds(("psnr_db",), "standard", None)
+    said = {(r.dataset, r.system): tables.with_spread(r.mean, r.sd) for r in found.itertuples()}
     digits = ("rotated_mnist", "blocked_mnist")
     for system in ("jin2024", "swarnali2025", "lga_generic", "lga_matched", "lga"):
         (row,) = [r for r in rows if r.startswith(f"| `{system}` |")]
-        assert all(said(dataset, system) in row for dataset in digits), (row, system)
+        assert all(said[dataset, system] in row for dataset in digits), (row, system)
     for dataset in ("brain_mri", "nmr", "plane_in_the_sky", "brain_3d"):
         row = next(r for r in rows if r.startswith(f"| `{dataset}` |"))
         systems = {"copy_input", "jin2024", "lga_matched", "lga"}
-        for system in systems & {s for d, s in figures if d == dataset}:
-            assert said(dataset, system) in row, (row, said(dataset, system))
+        for system in systems & {s for d, s in said if d == dataset}:
+            assert said[dataset, system] in row, (row, said[dataset, system])

@@ -25,6 +25,7 @@ from lga.splits import SPLITS, Split, split_objects
 
 HoldOut = Literal["objects", "images"]
 FEW_OBJECTS = 30
+INSTEAD = "split='images' holds out images instead"
 
 
 class Labelled(NamedTuple):
@@ -105,8 +106,7 @@ class OrbitDataset(ABC):
         few = dataset.size("train")
         if split == "objects" and few < FEW_OBJECTS:
             warnings.warn(
-                f"only {few} objects train, from which little is learned about others; "
-                "split='images' holds out images instead",
+                f"only {few} objects train, from which little is learned about others; {INSTEAD}",
                 stacklevel=2,
             )
         return dataset
@@ -325,10 +325,8 @@ class StoredOrbits(OrbitDataset):
             }
         for split in SPLITS:
             if not len(self.objects[split]):
-                raise ValueError(
-                    f"{len(labels)} objects leave none for the {split} split; split='images' holds "
-                    "out images instead"
-                )
+                hint = f"; {INSTEAD}" if splits is None else ""
+                raise ValueError(f"{len(labels)} objects leave none for the {split} split{hint}")
 
     def to(self, device: torch.device | str) -> Self:
         self.device = torch.device(device)

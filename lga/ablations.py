@@ -69,8 +69,8 @@ ABLATIONS = {
         "rotated_mnist",
         "train_pairs=25600 validations=4 test_pairs=2000",
         (
-            Variant("jin2024", "jin2024"),
-            Variant("+ Muon", "jin2024", "optimizer=muon learning_rate=2e-3"),
+            Variant("jin2024", "jin2024", "batch_size=128"),
+            Variant("+ Muon", "jin2024", "batch_size=128 optimizer=muon learning_rate=2e-3"),
             Variant("+ irreps", "lga_generic",
                     "batch_size=128 loss_form=mse muon_learning_rate=0.02 multiplicities=auto"),
             Variant("+ log loss", "lga_generic",

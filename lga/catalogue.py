@@ -47,17 +47,13 @@ def describe_system(name: str) -> dict[str, Any]:
     with torch.device("meta"):
         parameters = {
             dataset: parameter_count(
-                system.for_dataset(DATASETS[dataset], **network_options(dataset, name))
+                system.for_dataset(
+                    DATASETS[dataset], **configure(dataset, name, "paper").system_options
+                )
             )
             for dataset in served
         }
     return {"name": name, "datasets": served, "parameters": parameters, "refuses": refuses}
-
-
-def network_options(dataset: str, system: str) -> dict[str, Any]:
-    """A system's options in the paper profile, but for the loss that would fetch weights."""
-    options = configure(dataset, system, "paper").system_options
-    return {name: value for name, value in options.items() if name != "perceptual_weight"}
 
 
 def refusals(system: str) -> dict[str, str]:

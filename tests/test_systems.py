@@ -225,15 +225,21 @@ def test_jin2024_serves_every_group(group):
 
 
 def test_missing_lpips_weights_leave_the_pixel_loss_and_a_remark(monkeypatch):
+    looks = []
+
     def missing(net="vgg"):
+        looks.append(net)
         raise OSError("no weights here")
 
     monkeypatch.setattr("lga.systems.jin2024.lpips_network", missing)
-    with pytest.warns(UserWarning, match="without the perceptual loss: no weights here"):
-        system = lga.SYSTEMS["jin2024"]((3, 64, 64), SO3(), width=12, perceptual_weight=5e-4)
-    assert system.remarks["perceptual_loss"] == "left out: no weights here"
+    system = lga.SYSTEMS["jin2024"]((3, 64, 64), SO3(), width=12, perceptual_weight=5e-4)
     pairs = lga.Pairs(torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64), SO3().sample(2))
-    assert set(system.loss(pairs)) == {"pixel"}
+    system.transform(pairs.x1, pairs.g)
+    assert not looks  # to move pictures they are not needed
+    with pytest.warns(UserWarning, match="without the perceptual loss: no weights here"):
+        assert set(system.loss(pairs)) == {"pixel"}
+    assert set(system.loss(pairs)) == {"pixel"} and len(looks) == 1
+    assert system.remarks["perceptual_loss"] == "left out: no weights here"
 
 
 def test_the_perceptual_loss_is_added_with_its_weight(monkeypatch):
@@ -242,6 +248,7 @@ def test_the_perceptual_loss_is_added_with_its_weight(monkeypatch):
     system = lga.SYSTEMS["jin2024"]((3, 64, 64), SO3(), width=12, perceptual_weight=0.5)
     pairs = lga.Pairs(torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64), SO3().sample(2))
     terms = system.loss(pairs)
+    assert not lga.SYSTEMS["jin2024"]((3, 64, 64), SO3(), width=12).remarks
     assert 0.1 < float(terms["perceptual"].detach()) < 0.5 and "weight 0.5" in str(system.remarks)
 
 

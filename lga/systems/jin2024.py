@@ -4,6 +4,7 @@ x1 ─E─▶ z1 = [z_v; z_i] ─▶ [g·z_v; z_i] ─D─▶ x̂2          (and
 """
 
 import warnings
+from functools import cached_property
 from typing import Literal
 
 from torch import Tensor
@@ -67,14 +68,25 @@ class Jin2024(LatentSystem):
         self.latent_inverse_weight = latent_inverse_weight
         self.perceptual_weight = perceptual_weight
         self.loss_form = loss_form
-        if perceptual_weight:
-            try:
-                lpips_network()
-                self.remarks = {"perceptual_loss": f"LPIPS (VGG), weight {perceptual_weight:g}"}
-            except (OSError, ImportError) as reason:
-                self.perceptual_weight = 0.0
-                self.remarks = {"perceptual_loss": f"left out: {reason}"}
-                warnings.warn(f"training without the perceptual loss: {reason}", stacklevel=2)
+
+    @cached_property
+    def not_perceptual(self) -> str:
+        """Why the perceptual loss is left out, or ""; looks for LPIPS' weights, to train only."""
+        try:
+            lpips_network()
+        except (OSError, ImportError) as reason:
+            warnings.warn(f"training without the perceptual loss: {reason}", stacklevel=3)
+            return str(reason)
+        return ""
+
+    @property
+    def remarks(self) -> dict[str, str]:
+        """Whether the perceptual loss, if it is asked for, takes part."""
+        if not self.perceptual_weight:
+            return {}
+        if self.not_perceptual:
+            return {"perceptual_loss": f"left out: {self.not_perceptual}"}
+        return {"perceptual_loss": f"LPIPS (VGG), weight {self.perceptual_weight:g}"}
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         """L_x(x2, D(g·z1)) + L_x(x1, D(g⁻¹·z2)) + w ‖z − E(D(z))‖².
@@ -86,7 +98,7 @@ class Jin2024(LatentSystem):
         painted = self.decode(moved)
         # A mean over both directions, doubled, is the sum of the two means.
         terms = {"pixel": 2 * PIXEL_LOSSES[self.loss_form](target, painted)}
-        if self.perceptual_weight:
+        if self.perceptual_weight and not self.not_perceptual:
             terms["perceptual"] = 2 * self.perceptual_weight * perceptual_loss(target, painted)
         if self.latent_inverse_weight:
             inverse_loss = latent_inverse_loss(encoding.z, self.encode(self.decode(encoding)).z)

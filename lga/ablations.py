@@ -13,7 +13,7 @@ from lga.lookup import check_name
 from lga.metrics import lpips_weights
 from lga.paths import RESULTS
 from lga.records import read_record
-from lga.runs import configure, execute
+from lga.runs import Run, configure, execute, say_if_made_otherwise
 from lga.tables import mean_and_deviation, with_spread, write_csv
 
 
@@ -227,6 +227,24 @@ def variant_root(results: Path | str | None, name: str, variant: Variant) -> Pat
     return Path(results or RESULTS) / "ablations" / name / variant.folder
 
 
+def variant_run(
+    name: str,
+    variant: Variant,
+    profile: str = "standard",
+    seed: int = 0,
+    source: str = "auto",
+    data_root: str | Path | None = None,
+    results: Path | str | None = None,
+) -> Run:
+    """A variant's run, resolved."""
+    ablation = ABLATIONS[name]
+    return configure(
+        variant.dataset or ablation.dataset, variant.system, profile, seed,
+        variant.source or source, data_root, variant_root(results, name, variant),
+        f"{ablation.budget} {variant.overrides}",
+    )  # fmt: skip
+
+
 def ablate(
     name: str,
     profile: str = "standard",
@@ -243,18 +261,14 @@ def ablate(
     ablation = ABLATIONS[check_name("ablation", name, ABLATIONS)]
     for seed in seeds:
         for variant in ablation.variants:
-            root = variant_root(results, name, variant)
-            overrides = f"{ablation.budget} {variant.overrides}"
-            run = configure(
-                variant.dataset or ablation.dataset, variant.system, profile, seed,
-                variant.source or source, data_root, root, overrides,
-            )  # fmt: skip
+            run = variant_run(name, variant, profile, seed, source, data_root, results)
             if run.system_options.get("perceptual_weight") and not lpips_weights().is_file():
                 print(f"{name}: {variant.label} left out, LPIPS' weights are not here", flush=True)
                 continue
             if not (run.folder.path / "metrics.json").is_file():
                 print(f"{name}: {variant.label}, seed {seed}", flush=True)
                 execute(run)
+            say_if_made_otherwise(run)
     return write_csv(table(name, profile, results), f"ablation_{name}", profile, results)
 
 

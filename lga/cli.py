@@ -191,6 +191,7 @@ def reproduce(
 
     from lga.catalogue import GPU_SHARES, gpu_shares, grid, in_order
     from lga.paths import RESULTS, SNAKEFILE, require_clone
+    from lga.runs import configure, say_if_made_otherwise
 
     require_clone("the grid")
     cells = in_order(grid(profile, datasets, systems, seeds), profile)
@@ -213,6 +214,11 @@ def reproduce(
     command += ["--config", *(f"{key}={json.dumps(value)}" for key, value in config.items())]
     beside = min(cores // threads, len(cells))
     print(f"runs: {len(cells)}, side by side: {beside}, threads for each: {threads}", flush=True)
+    changes = " ".join(overrides)
+    for dataset, system, seed in cells:
+        say_if_made_otherwise(
+            configure(dataset, system, profile, seed, source.value, data_root, results, changes)
+        )
     with interruptible():
         failed = call(command)
     print_tables(profile, results)

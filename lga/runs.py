@@ -39,6 +39,7 @@ from lga.profiles import PROFILES, SETTING_NAMES, Settings, profile_values
 from lga.records import (
     RunFolder,
     add_to_record,
+    read_config,
     read_record,
     read_run,
     run_folder,
@@ -225,6 +226,44 @@ def execute(run: Run, on_step: Callable[[int], None] | None = None) -> dict[str,
     return run.publish(system, dataset, history, evaluate(system, dataset, run.settings))
 
 
+def made_otherwise(run: Run) -> str:
+    """How the finished run in the run's folder, if there is one, was set otherwise, in words.
+
+    What its version did not know, what is left to the system (None) and how it was computed (`HOW`)
+    do not count, nor do the data where a run takes what there is.
+
+    Raises:
+        ValueError: when its record is damaged.
+    """
+    path = run.folder.path
+    if not (path / "metrics.json").is_file():
+        return ""
+    now, then = (every_setting(c) for c in (run.config(), read_config(path / "config.json")))
+    if run.source != "auto":
+        now |= {"source": run.source}
+        then |= {"source": source_of(read_record(path / "metrics.json"))}
+    others = [
+        f"{key}={then[key]}, not {value}"
+        for key, value in now.items()
+        if key not in HOW and None not in (value, then.get(key)) and value != then[key]
+    ]
+    return "; ".join(others)
+
+
+def say_if_made_otherwise(run: Run) -> None:
+    """Prints that a finished run is kept although it is not what is asked for."""
+    if others := made_otherwise(run):
+        print(
+            f"{shown(run.folder.path)} was made with {others}: kept; remove it to make it again",
+            flush=True,
+        )
+
+
+def every_setting(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What `config.json` holds in three parts, as one."""
+    return {**config["settings"], **config["dataset_options"], **config["system_options"]}
+
+
 def is_main_process() -> bool:
     """Whether this is the first, or the only, process of a training."""
     return int(os.environ.get("RANK", 0)) == 0
@@ -276,6 +315,12 @@ def halve_weights(folder: Path, data_root: str | Path | None = None) -> float:
     return change
 
 
+def source_of(record: Mapping[str, Any]) -> str:
+    """Which data a run on one of the datasets was made on, "real" or "stand-in"."""
+    _, stand_in = DATASETS[record["dataset"]].sources
+    return "stand-in" if record["source"] == stand_in else "real"
+
+
 def measured_again(
     folder: Path,
     config: Mapping[str, Any],
@@ -289,11 +334,10 @@ def measured_again(
         ValueError: when its data differ, or the weights do not fit.
     """
     if config["dataset"] in DATASETS:
-        _, stand_in = DATASETS[config["dataset"]].sources
-        source = "stand-in" if record["source"] == stand_in else "real"
         dataset = load_dataset(
-            config["dataset"], source, data_root, config["profile"], **config["dataset_options"]
-        )
+            config["dataset"], source_of(record), data_root, config["profile"],
+            **config["dataset_options"],
+        )  # fmt: skip
     else:
         dataset = own_pictures(folder, config).load()
     if dataset.source != record["source"]:

@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 
-import lga
 from lga import ablations
 
 
@@ -14,8 +13,7 @@ def test_every_variant_resolves_and_has_a_folder_of_its_own(name):
     folders = [variant.folder for variant in ablation.variants]
     assert len(set(folders)) == len(folders) and all(folders)
     for variant in ablation.variants:
-        run = lga.configure(variant.dataset or ablation.dataset, variant.system, "standard",
-                            overrides=f"{ablation.budget} {variant.overrides}")  # fmt: skip
+        run = ablations.variant_run(name, variant)
         for_a_gpu = name == "published_rate"
         assert run.settings.train_pairs <= (8_000_000 if for_a_gpu else 200_000)
 
@@ -32,7 +30,13 @@ def test_a_tiny_ablation_becomes_a_table_and_trains_nothing_twice(tmp_path, monk
     assert path == tmp_path / "quick" / "ablation_tiny.csv"
     capsys.readouterr()
     ablations.ablate("tiny", "quick", (0, 1), "stand-in", None, tmp_path)
-    assert "seed" not in capsys.readouterr().out
+    assert not capsys.readouterr().out
+    changed = dataclasses.replace(tiny, budget=tiny.budget.replace("test_pairs=20", "test_pairs=9"))
+    monkeypatch.setitem(ablations.ABLATIONS, "tiny", changed)
+    ablations.ablate("tiny", "quick", (0,), "real", None, tmp_path)
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 2 and "made with test_pairs=20, not 9; source=stand-in, not real" in said[0]
+    assert "kept; remove it to make it again" in said[1]
     frame = ablations.table("tiny", "quick", tmp_path).set_index("variant")
     assert frame.loc["copy", "sd"] == 0 and frame.loc["+ jin", "seeds"] == 2
     assert frame.loc["+ jin", "parameters"] == 329_433

@@ -6,7 +6,10 @@ import pytest
 from conftest import publish, record
 
 from lga import tables
+from lga.ablations import ABLATIONS, variant_run
 from lga.paths import RESULTS, ROOT
+from lga.records import read_records
+from lga.runs import configure, made_otherwise
 
 
 def test_tables_give_mean_deviation_seeds_and_source_beside_the_published(tmp_path):
@@ -144,3 +147,20 @@ def test_the_readme_says_what_the_records_say():
         systems = {"copy_input", "jin2024", "lga_matched", "lga"}
         for system in systems & {s for d, s in said if d == dataset}:
             assert said[dataset, system] in row, (row, said[dataset, system])
+
+
+@pytest.mark.usefixtures("committed_results")
+def test_committed_records_are_of_the_settings_that_the_package_has_today():
+    records = [r for profile in ("standard", "paper") for r in read_records(profile)]
+    runs = [
+        configure(r["dataset"], r["system"], r["profile"], r["seed"], overrides=r["overrides"])
+        for r in records
+    ]
+    runs += [
+        variant_run(name, variant, seed=seed)
+        for name, ablation in ABLATIONS.items()
+        for variant in ablation.variants
+        for seed in range(3)
+    ]
+    assert sum((run.folder.path / "metrics.json").is_file() for run in runs) > len(records) > 80
+    assert [others for run in runs if (others := made_otherwise(run))] == []

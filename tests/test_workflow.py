@@ -30,6 +30,7 @@ def test_a_tiny_grid_makes_what_is_missing_and_ends_with_tables(tmp_path):
     assert json.loads(records[0].read_text())["started_at"] == started
     assert (records[1].parent / "notebook.ipynb").stat().st_size
     assert "# Table 1, quick profile" in grid.stdout and "(stand-in for MNIST)" in grid.stdout
+    assert f"{kept.folder.path} was made with train_pairs=40000, not 256; " in grid.stdout
     assert "runs: 2, side by side: 2, threads for each: 1" in grid.stdout
     assert "step" in grid.stderr  # progress is seen while it runs
     assert (tmp_path / "quick" / "table_1.csv").exists()

@@ -3,7 +3,6 @@
 results/<profile>/table_1.csv, .md, .tex, …     built from the records
 """
 
-import re
 import statistics
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from lga.paths import RESULTS
 from lga.records import main_records, read_history, read_records, write_whole
+from lga.sources import without_copies
 
 Cell = Mapping[str, float]  # metric → published figure
 
@@ -90,7 +90,7 @@ def table(name: str, profile: str, results: Path | str | None = None):
     learned: dict[tuple[str, str], set[str]] = {}  # and what each of them learned from, besides
     for record in records:
         dataset, source = record["dataset"], record["source"]
-        asked.setdefault(dataset, set()).add(tested_on(source))
+        asked.setdefault(dataset, set()).add(without_copies(source)[0])
         learned.setdefault((dataset, record["system"]), set()).add(source)
 
     def row_label(record: Mapping[str, Any]) -> str:
@@ -122,14 +122,6 @@ def table(name: str, profile: str, results: Path | str | None = None):
             row[f"{dataset}_source"] = "; ".join(sorted({r["source"] for r in runs}))
         rows[label] = row
     return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("system")
-
-
-STRETCHED = re.compile(r", (\d+) stretched copies to train on$")
-
-
-def tested_on(source: str) -> str:
-    """The source without the copies that are only trained on."""
-    return STRETCHED.sub("", source)
 
 
 def mean_and_deviation(values: list[float]) -> tuple[float | None, float | None]:
@@ -176,7 +168,7 @@ def dataset_block(
     where that differs, and the order of the systems.
     """
     sources = set(frame[f"{dataset}_source"]) - {""}
-    asked = {tested_on(source) for source in sources}
+    asked = {without_copies(source)[0] for source in sources}
     copies_differ = len(sources) > len(asked)
     named = "; ".join(sorted(asked if copies_differ else sources))
     title = f"{dataset}: {named or 'not run'}"
@@ -201,8 +193,8 @@ def dataset_block(
             pairs = int(row[f"{dataset}_train_pairs"])
             rows.append([*cells, f"{pairs:,}" if pairs else "", row[f"{dataset}_seeds"] or ""])
             notes += [f"({mark}) {changes.replace(')', '')}"] if changes else []
-            if pairs and (stretched := STRETCHED.search(row[f"{dataset}_source"])):
-                copies.setdefault(int(stretched[1]), []).append(cells[0])
+            if pairs and (stretched := without_copies(row[f"{dataset}_source"])[1]):
+                copies.setdefault(stretched, []).append(cells[0])
             if system in TABLES[name][dataset] and not missing(row[f"{dataset}_psnr_db_mean"]):
                 reached[cells[0]] = row[f"{dataset}_psnr_db_mean"]
     if copies_differ:

@@ -8,7 +8,7 @@ from pathlib import Path
 import lga
 
 PACKAGE = Path(lga.__file__).parent
-LEAVES = {"devices", "lookup", "metrics", "pairs", "paths", "precision", "splits"}
+LEAVES = {"devices", "lookup", "metrics", "pairs", "paths", "precision", "sources", "splits"}
 MAY_IMPORT = {
     **{leaf: set() for leaf in LEAVES},
     "groups": {"devices"},
@@ -22,11 +22,11 @@ MAY_IMPORT = {
                 "metrics", "representations"},
     "pictures": {"pictures", "cameras", "groups", "paths", "splits"},
     "datasets": {"datasets", "cameras", "devices", "groups", "pairs", "pictures", "lookup", "paths",
-                 "splits"},
+                 "sources", "splits"},
     "laws": {"metrics", "networks", "systems"},
     "figures": {"metrics", "pairs", "systems"},
     "records": {"paths"},
-    "tables": {"paths", "records"},
+    "tables": {"paths", "records", "sources"},
     "optimizers": {"precision"},
     "training": {"datasets", "metrics", "optimizers", "pairs", "precision", "profiles", "systems"},
     "evaluation": {"datasets", "laws", "metrics", "pairs", "profiles", "systems"},

@@ -26,6 +26,7 @@ from lga.cameras import TURNTABLE
 from lga.datasets.base import Labelled, StoredOrbits
 from lga.groups import SO3, Cyclic
 from lga.pictures.files import cached, read_npz, write_npz
+from lga.sources import with_copies
 from lga.splits import Split, split_objects
 
 VIEWS = 24
@@ -245,9 +246,8 @@ def pack_meshes(data_root: Path, meshes: Path, only: str, title: str, copies: in
     for (category, name), part in members.items():
         images = np.stack([ready[mesh] for mesh in part])
         write_npz(folder / f"{category}_{name}_images.npz", images=images)
-    source = f"{title or f'meshes of {meshes.name}'}: {len(views)} objects, turntable views"
-    if copies:
-        source += f", {len(extra)} stretched copies to train on"
+    objects = f"{title or f'meshes of {meshes.name}'}: {len(views)} objects, turntable views"
+    source = with_copies(objects, len(extra))
     (folder / "source.json").write_text(json.dumps({"source": source, "skipped": wrong}, indent=2))
     for line in wrong:
         print(f"skipped: {line}", flush=True)

@@ -23,6 +23,7 @@ from lga.datasets.base import StoredOrbits
 from lga.devices import sent
 from lga.groups import SO3
 from lga.pictures.files import cached, read_npz, write_npz
+from lga.sources import with_copies
 from lga.splits import Split, split_objects
 
 ROTATIONS = 100
@@ -217,9 +218,7 @@ class PlaneInTheSky(StoredOrbits):
             np.stack(part) for part in zip(*ready.values(), strict=True)
         )
         named = title or f"meshes of {Path(meshes).name} over photographs of {Path(sky).name}"
-        source = f"{named}: {len(own)} aircraft"
-        if copies:
-            source += f", {len(ready) - len(own)} stretched copies to train on"
+        source = with_copies(f"{named}: {len(own)} aircraft", len(ready) - len(own))
         write_npz(
             packed_file(data_root), foreground=foreground, rotations=rotations, skies=skies,
             copy_of=np.array([place[mesh.path] for mesh in ready]), source=np.array(source),

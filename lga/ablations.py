@@ -268,7 +268,8 @@ def ablate(
             if not (run.folder.path / "metrics.json").is_file():
                 print(f"{name}: {variant.label}, seed {seed}", flush=True)
                 execute(run)
-            say_if_made_otherwise(run)
+            else:
+                say_if_made_otherwise(run)
     return write_csv(table(name, profile, results), f"ablation_{name}", profile, results)
 
 

@@ -13,4 +13,4 @@ def with_copies(source: str, copies: int) -> str:
 def without_copies(source: str) -> tuple[str, int]:
     """What a run was tested on, and how many stretched copies it only trained on."""
     found = STRETCHED.search(source)
-    return STRETCHED.sub("", source), int(found[1]) if found else 0
+    return (source[: found.start()], int(found[1])) if found else (source, 0)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from lga.paths import RESULTS
+from lga.paths import RESULTS, shown
 
 RECORD_FIELDS = (
     "dataset", "system", "profile", "seed", "source", "protocol", "overrides",
@@ -66,6 +66,8 @@ class RunFolder:
     def start(self, config: Mapping[str, Any]) -> None:
         """Opens the folder for this process, with the checkpoint of the same configuration if any.
 
+        A checkpoint of another is dropped, which is said.
+
         Raises:
             RuntimeError: when another process is at work on the same run.
             OSError: when the folder cannot be written.
@@ -75,6 +77,8 @@ class RunFolder:
         text = json.dumps(config, indent=2) + "\n"
         kept = self.partial / "config.json"
         if not kept.exists() or kept.read_text() != text:
+            if (self.partial / "checkpoint.safetensors").exists():
+                print(f"{shown(self.path)} was begun with other settings or data: begun anew")
             for stale in self.partial.iterdir():
                 stale.unlink()
         write_whole(kept, text.encode())

@@ -104,7 +104,10 @@ class Run:
         """The run's system with fresh weights; opens the run's folder."""
         system = build_system(self.system, dataset, self.settings.seed, **self.system_options)
         if is_main_process():
-            self.folder.start(self.config() | {"image_shape": list(dataset.image_shape)})
+            # With other data, or LPIPS' weights that were missing, a run is another one.
+            found = {"source": dataset.source, **dataset.remarks, **system.remarks}
+            shape = list(dataset.image_shape)
+            self.folder.start(self.config() | {"image_shape": shape, "found": found})
         return system
 
     def publish(

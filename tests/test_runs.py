@@ -50,7 +50,7 @@ def test_the_paper_profile_takes_its_first_steps(cell, tmp_path, monkeypatch):
         0 if cell[1] in WITHOUT_WEIGHTS else 4
     )
     if cell == ("nmr", "jin2024"):
-        assert record["perceptual_loss"] == "left out: not downloaded in tests"
+        assert record["perceptual_loss"] == "left out: LPIPS is missing"
         assert record["lpips"] is None and record["lpips_reason"] == "not downloaded in tests"
         assert record["parameters"] == 28_656_071
 

@@ -239,7 +239,7 @@ def test_missing_lpips_weights_leave_the_pixel_loss_and_a_remark(monkeypatch):
     with pytest.warns(UserWarning, match="without the perceptual loss: no weights here"):
         assert set(system.loss(pairs)) == {"pixel"}
     assert set(system.loss(pairs)) == {"pixel"} and len(looks) == 1
-    assert system.remarks["perceptual_loss"] == "left out: no weights here"
+    assert system.remarks["perceptual_loss"] == "left out: LPIPS is missing"
 
 
 def test_the_perceptual_loss_is_added_with_its_weight(monkeypatch):

@@ -147,6 +147,34 @@ def test_a_checkpoint_of_other_settings_is_not_resumed(tmp_path):
     assert folder.load_checkpoint() is None
 
 
+def test_what_a_machine_lacked_at_first_begins_a_run_anew(tmp_path, monkeypatch, capsys):
+    """LPIPS' weights, fetched between two halves of a training, would change its loss."""
+    from lga.systems import jin2024
+
+    def missing():
+        raise OSError("not here")
+
+    def begun() -> bool:
+        few = {"objects": 12, "width": 4, "train_pairs": 4, "perceptual_weight": 5e-4}
+        run = lga.configure(
+            "nmr", "jin2024", source="stand-in", results_dir=tmp_path, overrides=few
+        )
+        run.build_system(dataset)
+        kept = run.folder.load_checkpoint() is not None
+        run.folder.save_checkpoint({"a": torch.ones(1)}, {"history": []})
+        return kept
+
+    dataset = lga.load_dataset("nmr", "stand-in", objects=12)
+    monkeypatch.setattr(jin2024, "lpips_network", missing)
+    with pytest.warns(UserWarning, match="without the perceptual loss"):
+        assert not begun() and begun()
+    assert "begun" not in capsys.readouterr().out
+    monkeypatch.setattr(jin2024, "lpips_network", lambda: None)
+    assert not begun() and "begun anew" in capsys.readouterr().out
+    dataset.source = "other meshes"
+    assert not begun() and begun()
+
+
 def test_the_best_validation_weights_are_kept(digits, monkeypatch):
     scores = iter([1.0, 3.0, 2.0, 3.0, 2.5])
     monkeypatch.setattr("lga.training.validate", lambda *_: next(scores))

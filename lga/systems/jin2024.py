@@ -70,23 +70,24 @@ class Jin2024(LatentSystem):
         self.loss_form = loss_form
 
     @cached_property
-    def not_perceptual(self) -> str:
-        """Why the perceptual loss is left out, or ""; looks for LPIPS' weights, to train only."""
+    def perceptual(self) -> bool:
+        """Whether the perceptual loss takes part; looks for LPIPS' weights, to train only."""
+        if not self.perceptual_weight:
+            return False
         try:
             lpips_network()
         except (OSError, ImportError) as reason:
             warnings.warn(f"training without the perceptual loss: {reason}", stacklevel=3)
-            return str(reason)
-        return ""
+            return False
+        return True
 
     @property
     def remarks(self) -> dict[str, str]:
         """Whether the perceptual loss, if it is asked for, takes part."""
         if not self.perceptual_weight:
             return {}
-        if self.not_perceptual:
-            return {"perceptual_loss": f"left out: {self.not_perceptual}"}
-        return {"perceptual_loss": f"LPIPS (VGG), weight {self.perceptual_weight:g}"}
+        part = f"LPIPS (VGG), weight {self.perceptual_weight:g}"
+        return {"perceptual_loss": part if self.perceptual else "left out: LPIPS is missing"}
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         """L_x(x2, D(g·z1)) + L_x(x1, D(g⁻¹·z2)) + w ‖z − E(D(z))‖².
@@ -98,7 +99,7 @@ class Jin2024(LatentSystem):
         painted = self.decode(moved)
         # A mean over both directions, doubled, is the sum of the two means.
         terms = {"pixel": 2 * PIXEL_LOSSES[self.loss_form](target, painted)}
-        if self.perceptual_weight and not self.not_perceptual:
+        if self.perceptual:
             terms["perceptual"] = 2 * self.perceptual_weight * perceptual_loss(target, painted)
         if self.latent_inverse_weight:
             inverse_loss = latent_inverse_loss(encoding.z, self.encode(self.decode(encoding)).z)

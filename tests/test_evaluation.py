@@ -266,3 +266,13 @@ def test_lpips_of_equal_images_is_zero_and_takes_grey_images(monkeypatch):
     assert metrics.lpips(x, x).tolist() == [0, 0, 0]
     (a, _), = seen  # fmt: skip
     assert a.shape == (3, 3, 64, 64) and math.isclose(float(a.min()), 2 * float(x.min()) - 1)
+
+
+@pytest.mark.skipif(not metrics.lpips_weights().is_file(), reason="LPIPS' weights are not here")
+def test_lpips_is_that_of_torchmetrics():
+    from torchmetrics.functional.image.lpips import learned_perceptual_image_patch_similarity
+
+    x, y = torch.rand(2, 2, 3, 64, 64)
+    theirs = learned_perceptual_image_patch_similarity(x, y, "vgg", "mean", normalize=True)
+    torch.testing.assert_close(metrics.lpips(x, y).mean(), theirs)
+    assert 0.1 < theirs < 1

@@ -62,12 +62,12 @@ PUBLISHED_METRICS = ("psnr_db", "ssim", "lpips")
 CONTROLS = ("copy_input", "mean_image", "act_on_image")
 
 NOTE = """\
-Mean ± standard deviation over seeds, beside the published figures. SSIM is measured with data range
-1; SSIM₂₅₅ repeats it with data range 255 on images in [0, 1], which the published SSIM of hwang2023
-and jin2024 fits and which reads near 1 for almost any copy: compare it only with itself. copy_input
-paints x1 again, mean_image one picture for all: a system must beat both; act_on_image turns the
-pixels of x1. Pairs are those that a run was trained on. An empty cell was not run. The published
-figures of sajjadi2022 took millions of steps.
+Mean ± standard deviation over seeds, beside the published figures; without a deviation, one seed.
+SSIM is measured with data range 1; SSIM₂₅₅ repeats it with data range 255 on images in [0, 1],
+which the published SSIM of hwang2023 and jin2024 fits and which reads near 1 for almost any copy:
+compare it only with itself. copy_input paints x1 again, mean_image one picture for all: a system
+must beat both; act_on_image turns the pixels of x1. Pairs are those that a run was trained on. An
+empty cell was not run. The published figures of sajjadi2022 took millions of steps.
 """
 
 
@@ -75,8 +75,8 @@ def table(name: str, profile: str, results: Path | str | None = None):
     """A published table beside the reproduced one: one row per system.
 
     Columns are `<dataset>_<metric>_published`, `…_mean`, `…_sd` and, for each dataset,
-    `<dataset>_seeds`, their count, `<dataset>_train_pairs` and `<dataset>_source`. Runs with
-    overrides are rows of their own.
+    `<dataset>_seeds`, their count, `<dataset>_train_pairs`, `<dataset>_source` and, where LPIPS is
+    measured, `<dataset>_perceptual_loss`. Runs with overrides are rows of their own.
 
     Returns:
         A pandas DataFrame indexed by system.
@@ -120,6 +120,9 @@ def table(name: str, profile: str, results: Path | str | None = None):
                 (r.get("train_pairs") or 0 for r in runs), default=0
             )
             row[f"{dataset}_source"] = "; ".join(sorted({r["source"] for r in runs}))
+            if "lpips" in METRICS[name]:
+                losses = {r.get("perceptual_loss", "") for r in runs}
+                row[f"{dataset}_perceptual_loss"] = "; ".join(sorted(losses - {""}))
         rows[label] = row
     return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("system")
 
@@ -165,7 +168,8 @@ def dataset_block(
     """A dataset's title, header, rows (reproduced beside published, and seeds), and notes.
 
     Notes say what a run overrides, behind the letter of its row, who trained on how many copies
-    where that differs, and the order of the systems.
+    where that differs, who without the perceptual loss that it should have, and the order of the
+    systems.
     """
     sources = set(frame[f"{dataset}_source"]) - {""}
     asked = {without_copies(source)[0] for source in sources}
@@ -178,7 +182,7 @@ def dataset_block(
         header.append(HEADINGS[metric])
         if metric in PUBLISHED_METRICS:
             header.append("published")
-    rows, notes, reached, copies = [], [], {}, {}
+    rows, notes, reached, copies, lacking = [], [], {}, {}, []
     for label, row in frame.iterrows():
         system, _, changes = label.partition(" (")
         mark = "abcdefghijklmnopqrstuvwxyz"[len(notes) % 26]
@@ -195,11 +199,15 @@ def dataset_block(
             notes += [f"({mark}) {changes.replace(')', '')}"] if changes else []
             if pairs and (stretched := without_copies(row[f"{dataset}_source"])[1]):
                 copies.setdefault(stretched, []).append(cells[0])
+            if "left out" in str(row.get(f"{dataset}_perceptual_loss")):
+                lacking.append(cells[0])
             if system in TABLES[name][dataset] and not missing(row[f"{dataset}_psnr_db_mean"]):
                 reached[cells[0]] = row[f"{dataset}_psnr_db_mean"]
     if copies_differ:
         each = "; ".join(f"{n:,} for {', '.join(copies[n])}" for n in sorted(copies))
         notes.append(f"Stretched copies to train on: {each}.")
+    if lacking:
+        notes.append(f"Without its perceptual loss: {', '.join(lacking)}.")
     if len(reached) > 1 and all(TABLES[name][dataset].values()):
         published = {s: cell["psnr_db"] for s, cell in TABLES[name][dataset].items()}
         orders = [" > ".join(sorted(by, key=by.get, reverse=True)) for by in (published, reached)]

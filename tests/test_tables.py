@@ -28,7 +28,7 @@ def test_tables_give_mean_deviation_seeds_and_source_beside_the_published(tmp_pa
     assert ["jin2024", "21.00 ± 1.00", "26.07", "0.900 ± 0.000", "1.000",
             "0.990 ± 0.000", "", "3"] in cells  # fmt: skip
     assert ["swarnali2025", "19.00", "", "0.900", "", "0.990", "6,400", "1"] in cells
-    assert "## blocked_mnist: not run" in text and "data range\n1" in text
+    assert "## blocked_mnist: not run" in text and "data range 1" in text
     paths = tables.write_tables("quick", tmp_path)
     assert [p.name for p in paths] == ["table_1.md", "table_2.md", "table_3.md"]
     assert paths[0].with_suffix(".csv").exists()
@@ -78,6 +78,13 @@ def test_a_reduced_preset_is_said_in_its_row(tmp_path):
     text = tables.table_markdown("table_2", "quick", tmp_path)
     assert "sajjadi2022 (a)" in text and "(a) reduced: tokens of 384, 4 blocks" in text
     assert "took millions of steps" in text
+
+
+def test_a_loss_that_lacks_a_term_is_said(tmp_path):
+    for seed, loss in enumerate(("LPIPS (VGG), weight 0.0005", "left out: LPIPS is missing")):
+        publish(tmp_path, record(seed=seed, dataset="nmr", perceptual_loss=loss))
+        text = tables.table_markdown("table_2", "quick", tmp_path)
+        assert ("\nWithout its perceptual loss: jin2024.\n" in text) == bool(seed)
 
 
 def test_latex_has_a_tabular_per_dataset(tmp_path):

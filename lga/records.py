@@ -54,6 +54,10 @@ class RunFolder:
         return self.path.with_name(f".{self.path.name}")
 
     @property
+    def checkpoint(self) -> Path:
+        return self.partial / "checkpoint.safetensors"
+
+    @property
     def finished(self) -> bool:
         """Whether the run is there, with its notebook."""
         return all((self.path / name).is_file() for name in ("metrics.json", "notebook.ipynb"))
@@ -77,8 +81,9 @@ class RunFolder:
         text = json.dumps(config, indent=2) + "\n"
         kept = self.partial / "config.json"
         if not kept.exists() or kept.read_text() != text:
-            if (self.partial / "checkpoint.safetensors").exists():
-                print(f"{shown(self.path)} was begun with other settings or data: begun anew")
+            if self.checkpoint.exists():
+                said = "was begun with other settings or data: begun anew"
+                print(f"{shown(self.path)} {said}", flush=True)
             for stale in self.partial.iterdir():
                 stale.unlink()
         write_whole(kept, text.encode())
@@ -98,7 +103,7 @@ class RunFolder:
         from safetensors.torch import save
 
         data = save(tensors, metadata={"state": json.dumps(state)})
-        write_whole(self.partial / "checkpoint.safetensors", data)
+        write_whole(self.checkpoint, data)
         self._write_history(state["history"])
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -107,14 +112,13 @@ class RunFolder:
         Raises:
             ValueError: when the file is damaged.
         """
-        path = self.partial / "checkpoint.safetensors"
-        if not path.exists():
+        if not self.checkpoint.exists():
             return None
-        tensors, metadata = read_safetensors(path)
+        tensors, metadata = read_safetensors(self.checkpoint)
         try:
             return tensors, json.loads(metadata["state"])
         except (KeyError, ValueError) as error:
-            raise ValueError(f"{path} is damaged ({error}); move it away") from error
+            raise ValueError(f"{self.checkpoint} is damaged ({error}); move it away") from error
 
     def _write_history(self, history: list[dict[str, float]]) -> None:
         import pandas
@@ -142,7 +146,7 @@ class RunFolder:
         for name, figure in figures.items():
             figure.savefig(self.partial / name, dpi=100)
         write_record(self.partial / "metrics.json", {**record, "weights_sha256": fingerprint})
-        (self.partial / "checkpoint.safetensors").unlink(missing_ok=True)
+        self.checkpoint.unlink(missing_ok=True)
         old = self.path.with_name(f".{self.path.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         if self.path.exists():

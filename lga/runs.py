@@ -105,9 +105,8 @@ class Run:
         system = build_system(self.system, dataset, self.settings.seed, **self.system_options)
         if is_main_process():
             # With other data, or LPIPS' weights that were missing, a run is another one.
-            found = {"source": dataset.source, **dataset.remarks, **system.remarks}
-            shape = list(dataset.image_shape)
-            self.folder.start(self.config() | {"image_shape": shape, "found": found})
+            met = {"image_shape": list(dataset.image_shape), "found": found_here(dataset, system)}
+            self.folder.start(self.config() | met)
         return system
 
     def publish(
@@ -124,7 +123,6 @@ class Run:
             "system": self.system,
             "profile": self.profile,
             "seed": self.settings.seed,
-            "source": dataset.source,
             "overrides": self.overrides,
             "parameters": parameter_count(system),
             "latent_numbers": latent_numbers(system),
@@ -139,8 +137,7 @@ class Run:
             "lga": version("lga"),
             "commit": commit(),
             "started_at": self.started_at,
-            **dataset.remarks,
-            **system.remarks,
+            **found_here(dataset, system),
             **measured,
         }
         picture = figures.pairs(system, next(dataset.fixed_pairs("test", 8)))
@@ -260,6 +257,11 @@ def say_if_made_otherwise(run: Run) -> None:
             f"{shown(run.folder.path)} was made with {others}: kept; remove it to make it again",
             flush=True,
         )
+
+
+def found_here(dataset: OrbitDataset, system: System) -> dict[str, Any]:
+    """What a run trains on and with beyond its settings, as far as this machine has it."""
+    return {"source": dataset.source, **dataset.remarks, **system.remarks}
 
 
 def every_setting(config: Mapping[str, Any]) -> dict[str, Any]:

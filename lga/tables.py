@@ -199,7 +199,7 @@ def dataset_block(
             notes += [f"({mark}) {changes.replace(')', '')}"] if changes else []
             if pairs and (stretched := without_copies(row[f"{dataset}_source"])[1]):
                 copies.setdefault(stretched, []).append(cells[0])
-            if "left out" in str(row.get(f"{dataset}_perceptual_loss")):
+            if "left out" in row.get(f"{dataset}_perceptual_loss", ""):
                 lacking.append(cells[0])
             if system in TABLES[name][dataset] and not missing(row[f"{dataset}_psnr_db_mean"]):
                 reached[cells[0]] = row[f"{dataset}_psnr_db_mean"]

@@ -33,6 +33,7 @@ from lga.datasets import (
 )
 from lga.evaluation import evaluate
 from lga.lookup import check_name
+from lga.metrics import lpips_weights
 from lga.paths import RESULTS, shown
 from lga.precision import precision_for, subnormals_flushed
 from lga.profiles import PROFILES, SETTING_NAMES, Settings, profile_values
@@ -230,7 +231,8 @@ def made_otherwise(run: Run) -> str:
     """How the finished run in the run's folder, if there is one, was set otherwise, in words.
 
     What its version did not know, what is left to the system (None) and how it was computed (`HOW`)
-    do not count, nor do the data where a run takes what there is.
+    do not count, nor do the data where a run takes what there is. A perceptual loss that it lacked
+    counts where LPIPS' weights have come since.
 
     Raises:
         ValueError: when its record is damaged.
@@ -238,15 +240,18 @@ def made_otherwise(run: Run) -> str:
     path = run.folder.path
     if not (path / "metrics.json").is_file():
         return ""
+    record = read_record(path / "metrics.json")
     now, then = (every_setting(c) for c in (run.config(), read_config(path / "config.json")))
     if run.source != "auto":
         now |= {"source": run.source}
-        then |= {"source": source_of(read_record(path / "metrics.json"))}
+        then |= {"source": source_of(record)}
     others = [
         f"{key}={then[key]}, not {value}"
         for key, value in now.items()
         if key not in HOW and None not in (value, then.get(key)) and value != then[key]
     ]
+    if "left out" in record.get("perceptual_loss", "") and lpips_weights().is_file():
+        others.append("its perceptual loss left out, for which LPIPS' weights are here now")
     return "; ".join(others)
 
 

@@ -11,6 +11,7 @@ import lga
 from lga.catalogue import grid, refusals
 from lga.datasets import keyword_options
 from lga.profiles import PROFILES
+from lga.runs import made_otherwise
 
 CELLS = [(d, s) for s in lga.SYSTEMS for d in lga.DATASETS if d not in refusals(s)]
 FIRST_STEPS = [  # a control without weights has no network that a dataset could change
@@ -53,6 +54,10 @@ def test_the_paper_profile_takes_its_first_steps(cell, tmp_path, monkeypatch):
         assert record["perceptual_loss"] == "left out: LPIPS is missing"
         assert record["lpips"] is None and record["lpips_reason"] == "not downloaded in tests"
         assert record["parameters"] == 28_656_071
+        monkeypatch.setattr("lga.runs.lpips_weights", lambda: tmp_path / "nowhere")
+        assert not made_otherwise(run)
+        monkeypatch.setattr("lga.runs.lpips_weights", lambda: run.folder.path / "config.json")
+        assert made_otherwise(run).startswith("its perceptual loss left out")
 
 
 def test_overrides_are_typed_and_recorded():

@@ -144,6 +144,23 @@ ABLATIONS = {
         ),
         ("psnr_db", "ssim", "lpips"),
     ),
+    "perceptual": Ablation(
+        "What does LPIPS in the loss of lga bring on the turntable, and what does it cost?",
+        "nmr",
+        "train_pairs=6400 validations=4 test_pairs=500",
+        (
+            Variant("no LPIPS", "lga"),
+            *(
+                Variant(
+                    f"weight {weight:g}, two images a step",
+                    "lga",
+                    f"perceptual_weight={weight:g} perceptual_images=2",
+                )
+                for weight in (0.1, 0.4)
+            ),
+        ),
+        ("psnr_db", "ssim", "lpips"),
+    ),
     "varying": Ablation(
         "Which share of jin2024's latent should move?",
         "rotated_mnist",

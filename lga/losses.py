@@ -1,9 +1,13 @@
 """The terms of the training losses, each a mean over the batch."""
 
+import warnings
+from functools import cached_property
+
 import torch.nn.functional as F
 from torch import Tensor
 
-from lga.metrics import lpips, ssim
+from lga.lookup import check_name
+from lga.metrics import lpips, lpips_network, ssim
 
 
 def pixel_loss(target: Tensor, painted: Tensor) -> Tensor:
@@ -34,9 +38,65 @@ def structural_loss(target: Tensor, painted: Tensor) -> Tensor:
     return 1 - ssim(target.float(), painted.float()).mean()
 
 
-def perceptual_loss(target: Tensor, painted: Tensor) -> Tensor:
-    """LPIPS (VGG), the part of L_x that sees textures (`jin2024`, section 3.2, rendered sets)."""
-    return lpips(painted, target).mean()
+class ImageLoss:
+    """L_x in both directions, L_x(x2, x̂2) + L_x(x1, x̂1) (`jin2024`, section 3.2).
+
+    L_x is a pixel loss, on rendered sets with w · LPIPS (VGG), which sees textures. LPIPS is left
+    out, with a warning and a remark in the record, where its weights are missing; they are looked
+    for to train only.
+
+    Args:
+        form: of the pixel loss, "mse" or "log".
+        perceptual_weight: w; 0 for none.
+        perceptual_images: how many images of a batch LPIPS sees, the first ones; 0 for all. A batch
+            is drawn at random, so that in the mean few give the same loss, for less time.
+
+    Raises:
+        ValueError: for an unknown form, or fewer images than none.
+    """
+
+    def __init__(
+        self, form: str, perceptual_weight: float = 0.0, perceptual_images: int = 0
+    ) -> None:
+        check_name("loss form", form, PIXEL_LOSSES)
+        if perceptual_images < 0:
+            raise ValueError(
+                f"perceptual_images is 0 for all or a number of them, got {perceptual_images}"
+            )
+        self.pixel = PIXEL_LOSSES[form]
+        self.perceptual_weight, self.perceptual_images = perceptual_weight, perceptual_images
+
+    @cached_property
+    def perceptual(self) -> bool:
+        """Whether LPIPS is asked for, and its weights are there."""
+        if not self.perceptual_weight:
+            return False
+        try:
+            lpips_network()
+        except (OSError, ImportError) as reason:
+            warnings.warn(f"training without the perceptual loss: {reason}", stacklevel=3)
+            return False
+        return True
+
+    @property
+    def remarks(self) -> dict[str, str]:
+        """Whether the perceptual loss, if it is asked for, takes part."""
+        if not self.perceptual_weight:
+            return {}
+        if not self.perceptual:
+            return {"perceptual_loss": "left out: LPIPS is missing"}
+        few = f", {self.perceptual_images} images a step" if self.perceptual_images else ""
+        return {"perceptual_loss": f"LPIPS (VGG), weight {self.perceptual_weight:g}{few}"}
+
+    def __call__(self, targets: Tensor, painted: Tensor) -> dict[str, Tensor]:
+        """Its terms by name, of images [x2; x1] and [x̂2; x̂1], (2N, C, …)."""
+        # A mean over both directions, doubled, is the sum of the two means.
+        terms = {"pixel": 2 * self.pixel(targets, painted)}
+        if self.perceptual:
+            seen = slice(self.perceptual_images or None)
+            distance = lpips(painted[seen], targets[seen]).mean()
+            terms["perceptual"] = 2 * self.perceptual_weight * distance
+        return terms
 
 
 def latent_inverse_loss(z: Tensor, z_again: Tensor) -> Tensor:

@@ -38,3 +38,21 @@ def test_terms_between_latents_teach_the_first_only(loss):
     value.backward()
     assert float(value.detach()) == pytest.approx(4)
     assert first.grad is not None and second.grad is None
+
+
+def test_image_losses_of_both_directions_add_up_and_lpips_sees_the_first_images(monkeypatch):
+    monkeypatch.setattr(losses, "lpips_network", lambda: None)
+    monkeypatch.setattr(losses, "lpips", lambda a, b: (a - b).abs().mean((1, 2, 3)))
+    targets, painted = torch.rand(2, 4, 1, 8, 8)
+    distances = (targets - painted).abs().mean((1, 2, 3))
+    for images, seen in ((0, distances), (3, distances[:3])):
+        loss = losses.ImageLoss("mse", perceptual_weight=0.25, perceptual_images=images)
+        terms = loss(targets, painted)
+        assert torch.allclose(terms["pixel"], 2 * losses.pixel_loss(targets, painted))
+        assert torch.allclose(terms["perceptual"], 0.5 * seen.mean())
+        assert ("3 images a step" in str(loss.remarks)) == bool(images)
+    assert set(losses.ImageLoss("log")(targets, painted)) == {"pixel"}
+    with pytest.raises(ValueError, match="did you mean 'log'"):
+        losses.ImageLoss("logs")
+    with pytest.raises(ValueError, match="0 for all"):
+        losses.ImageLoss("log", 0.1, -1)

@@ -38,7 +38,7 @@ def test_the_paper_profile_takes_its_first_steps(cell, tmp_path, monkeypatch):
     def missing(net="vgg"):
         raise OSError("not downloaded in tests")
 
-    monkeypatch.setattr("lga.systems.jin2024.lpips_network", missing)
+    monkeypatch.setattr("lga.losses.lpips_network", missing)
     monkeypatch.setattr("lga.evaluation.lpips_network", missing)
     few = {"train_pairs": 4, "batch_size": 2, "validations": 1, "validation_pairs": 2,
            "test_pairs": 2} | SMALL.get(cell[0], {})  # fmt: skip

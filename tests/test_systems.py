@@ -231,7 +231,7 @@ def test_missing_lpips_weights_leave_the_pixel_loss_and_a_remark(monkeypatch):
         looks.append(net)
         raise OSError("no weights here")
 
-    monkeypatch.setattr("lga.systems.jin2024.lpips_network", missing)
+    monkeypatch.setattr("lga.losses.lpips_network", missing)
     system = lga.SYSTEMS["jin2024"]((3, 64, 64), SO3(), width=12, perceptual_weight=5e-4)
     pairs = lga.Pairs(torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64), SO3().sample(2))
     system.transform(pairs.x1, pairs.g)
@@ -242,13 +242,14 @@ def test_missing_lpips_weights_leave_the_pixel_loss_and_a_remark(monkeypatch):
     assert system.remarks["perceptual_loss"] == "left out: LPIPS is missing"
 
 
-def test_the_perceptual_loss_is_added_with_its_weight(monkeypatch):
-    monkeypatch.setattr("lga.systems.jin2024.lpips_network", lambda: None)
+@pytest.mark.parametrize("name", ["jin2024", "lga"])
+def test_the_perceptual_loss_is_added_with_its_weight(name, monkeypatch):
+    monkeypatch.setattr("lga.losses.lpips_network", lambda: None)
     monkeypatch.setattr("lga.losses.lpips", lambda a, b: (a - b).abs().mean((1, 2, 3)))
-    system = lga.SYSTEMS["jin2024"]((3, 64, 64), SO3(), width=12, perceptual_weight=0.5)
+    system = lga.SYSTEMS[name]((3, 64, 64), SO3(), width=12, perceptual_weight=0.5)
     pairs = lga.Pairs(torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64), SO3().sample(2))
     terms = system.loss(pairs)
-    assert not lga.SYSTEMS["jin2024"]((3, 64, 64), SO3(), width=12).remarks
+    assert not lga.SYSTEMS[name]((3, 64, 64), SO3(), width=12).remarks
     assert 0.1 < float(terms["perceptual"].detach()) < 0.5 and "weight 0.5" in str(system.remarks)
 
 

@@ -3,17 +3,14 @@
 x1 ─E─▶ z1 = [z_v; z_i] ─▶ [g·z_v; z_i] ─D─▶ x̂2          (and x2, g⁻¹ ─▶ x̂1)
 """
 
-import warnings
-from functools import cached_property
 from typing import Literal
 
 from torch import Tensor
 
 from lga.groups import Group
 from lga.latents import FixedSplit, LatentAction
-from lga.lookup import check_name
-from lga.losses import PIXEL_LOSSES, latent_inverse_loss, perceptual_loss
-from lga.metrics import lpips_network, psnr_db
+from lga.losses import ImageLoss, latent_inverse_loss
+from lga.metrics import psnr_db
 from lga.networks import BrainAutoencoder, MNISTAutoencoder, RenderedAutoencoder
 from lga.pairs import Pairs
 from lga.representations import Irreps
@@ -53,7 +50,6 @@ class Jin2024(LatentSystem):
         perceptual_weight: float = 0.0,
         loss_form: Literal["mse", "log"] = "mse",
     ) -> None:
-        check_name("loss form", loss_form, PIXEL_LOSSES)
         kind = network_kind(network, image_shape)
         if kind == "mnist":
             pair = MNISTAutoencoder(image_shape, latent_dim)
@@ -66,28 +62,12 @@ class Jin2024(LatentSystem):
         split = FixedSplit(units, round(varying * units))
         super().__init__(pair, LatentAction(vectors, split))
         self.latent_inverse_weight = latent_inverse_weight
-        self.perceptual_weight = perceptual_weight
-        self.loss_form = loss_form
-
-    @cached_property
-    def perceptual(self) -> bool:
-        """Whether the perceptual loss takes part; looks for LPIPS' weights, to train only."""
-        if not self.perceptual_weight:
-            return False
-        try:
-            lpips_network()
-        except (OSError, ImportError) as reason:
-            warnings.warn(f"training without the perceptual loss: {reason}", stacklevel=3)
-            return False
-        return True
+        self.image_loss = ImageLoss(loss_form, perceptual_weight)
 
     @property
     def remarks(self) -> dict[str, str]:
         """Whether the perceptual loss, if it is asked for, takes part."""
-        if not self.perceptual_weight:
-            return {}
-        part = f"LPIPS (VGG), weight {self.perceptual_weight:g}"
-        return {"perceptual_loss": part if self.perceptual else "left out: LPIPS is missing"}
+        return self.image_loss.remarks
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         """L_x(x2, D(g·z1)) + L_x(x1, D(g⁻¹·z2)) + w ‖z − E(D(z))‖².
@@ -95,12 +75,8 @@ class Jin2024(LatentSystem):
         Both directions go through the networks as one batch. The last term is taken at latents
         encoded from data, z = E(x1) and E(x2), as in section 6.1.
         """
-        target, encoding, moved = self.both_ways(pairs)
-        painted = self.decode(moved)
-        # A mean over both directions, doubled, is the sum of the two means.
-        terms = {"pixel": 2 * PIXEL_LOSSES[self.loss_form](target, painted)}
-        if self.perceptual:
-            terms["perceptual"] = 2 * self.perceptual_weight * perceptual_loss(target, painted)
+        targets, encoding, moved = self.both_ways(pairs)
+        terms = self.image_loss(targets, self.decode(moved))
         if self.latent_inverse_weight:
             inverse_loss = latent_inverse_loss(encoding.z, self.encode(self.decode(encoding)).z)
             terms["latent_inverse"] = self.latent_inverse_weight * inverse_loss

@@ -12,7 +12,7 @@ from lga.cameras import Camera
 from lga.groups import SO2, SO3, Affine, Cyclic, Group
 from lga.latents import FixedSplit, LatentAction
 from lga.lookup import check_name
-from lga.losses import PIXEL_LOSSES
+from lga.losses import ImageLoss
 from lga.networks import (
     Autoencoder,
     BrainAutoencoder,
@@ -67,9 +67,12 @@ class LGA(LatentSystem):
         depth: for "plane", of the convolutions before and after the turn.
         logit: for "pixels", whether the encoder is given logit(x1): it gives the group away.
         loss_form: "log" optimises PSNR, "mse" is `jin2024`'s.
+        perceptual_weight: of LPIPS, which sees textures, beside the pixel loss.
+        perceptual_images: how many images of a batch LPIPS sees; 0 for all.
     """
 
     still_price = 0.0
+    logit = False
 
     def __init__(
         self,
@@ -84,6 +87,8 @@ class LGA(LatentSystem):
         depth: int = 3,
         logit: bool = False,
         loss_form: Form = "log",
+        perceptual_weight: float = 0.0,
+        perceptual_images: int = 0,
     ) -> None:
         check_name("network", network, NETWORKS)
         channels = image_shape[0]
@@ -91,16 +96,21 @@ class LGA(LatentSystem):
             network = "volume" if len(image_shape) == 4 else way_to_act(group, camera)
         if still_price and not (network == "plane" and still):
             raise ValueError(f"still_price={still_price:g} is for a plane, part of which may stay")
+        if perceptual_weight and network == "volume":
+            raise ValueError(
+                f"perceptual_weight={perceptual_weight:g} is for pictures: LPIPS has 2 axes"
+            )
+        image_loss = ImageLoss(loss_form, perceptual_weight, perceptual_images)
         if network == "volume":
             pair = VolumeAutoencoder(image_shape, width=width or 16)
-            self.assemble(pair, TurnedMaps(group, pair.latent_shape[0]), group, loss_form)
+            self.assemble(pair, TurnedMaps(group, pair.latent_shape[0]), group, image_loss)
         elif network == "plane":
             pair = HarmonicAutoencoder(
                 image_shape, channels_in=channels + still, width=width or 48, depth=depth
             )
             if still:
                 pair = CompositeAutoencoder(StillMap(image_shape), pair)
-            self.assemble(pair, Irreps(SO2(), pair.multiplicities), group, loss_form)
+            self.assemble(pair, Irreps(SO2(), pair.multiplicities), group, image_loss)
         elif network == "object":
             wide = width or 48
             moves: Representation = Irreps(group, (128, *equal_multiplicities(group, 16)))
@@ -117,40 +127,43 @@ class LGA(LatentSystem):
                 widths=(wide, 2 * wide, 2 * wide),
                 neck=16 if field else 24,
             )
-            self.assemble(pair, moves, group, loss_form)
+            self.assemble(pair, moves, group, image_loss)
         else:
             size = Irreps(group, (0, 1)).channels
             pair = PixelAutoencoder(
                 image_shape, still=8, moving=8 * size, logit=logit, width=width or 64
             )
-            self.assemble(pair, Irreps(group, (8, 8)), group, loss_form)
+            self.assemble(pair, Irreps(group, (8, 8)), group, image_loss)
         self.still_price = still_price
-        if logit:
-            self.remarks = {"preset": "the encoder is given logit(x1)"}
+        self.logit = logit
 
     def assemble(
         self,
         network: Autoencoder,
         representation: Representation,
         group: Group,
-        loss_form: Form,
+        image_loss: ImageLoss,
     ) -> None:
-        """A network, and how its latent moves; the pairs' g are of `group`."""
-        check_name("loss form", loss_form, PIXEL_LOSSES)
+        """A network, how its latent moves, and its loss; the pairs' g are of `group`."""
         units = len(representation.sizes)
         action = LatentAction(representation, FixedSplit(units, units))
         LatentSystem.__init__(self, network, action)
-        self.group, self.loss_form = group, loss_form
+        self.group, self.image_loss = group, image_loss
+
+    @property
+    def remarks(self) -> dict[str, str]:
+        """Whether LPIPS, if it is asked for, takes part, and what else the encoder is given."""
+        preset = {"preset": "the encoder is given logit(x1)"} if self.logit else {}
+        return preset | self.image_loss.remarks
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         """L_x(x2, D(g·z1)) + L_x(x1, D(g⁻¹·z2)), and where it has one the price of what stays."""
-        target, _, moved = self.both_ways(pairs)
-        pixel = PIXEL_LOSSES[self.loss_form]
+        targets, _, moved = self.both_ways(pairs)
         if not self.still_price:
-            return {"pixel": 2 * pixel(target, self.decode(moved))}
+            return self.image_loss(targets, self.decode(moved))
         layers = self.network.layers(moved)
         price = self.still_price * layers.at_rest().mean()
-        return {"pixel": 2 * pixel(target, layers.composed()), "still": price}
+        return {**self.image_loss(targets, layers.composed()), "still": price}
 
     def diagnose(self, pairs: Pairs) -> dict[str, Tensor]:
         """`still_share`: of the light in x̂2, Σ x̂2, the share that what stays paints, Σ a ⊙ B."""
@@ -209,7 +222,7 @@ class LGAMatched(LGA):
             network = PatchAutoencoder(
                 image_shape, irreps.channels, width=width or 64, depth=depth or 2
             )
-            self.assemble(network, irreps, group, loss_form)
+            self.assemble(network, irreps, group, ImageLoss(loss_form))
             return
         if auto:
             multiplicities = "4,3,2,2,1" if still else "4,3,3,2,2"
@@ -222,7 +235,7 @@ class LGAMatched(LGA):
         )
         if still:
             network = CompositeAutoencoder(StillNumbers(image_shape, still), network)
-        self.assemble(network, Irreps(SO2(), network.multiplicities), group, loss_form)
+        self.assemble(network, Irreps(SO2(), network.multiplicities), group, ImageLoss(loss_form))
 
     @classmethod
     def refusal(cls, dataset) -> str | None:
@@ -275,7 +288,7 @@ class LGAGeneric(LGA):
                 f"multiplicities {multiplicities} make {Irreps(group, copies).channels} numbers, "
                 f"the network has {channels}"
             )
-        self.assemble(pair, Irreps(group, copies), group, loss_form)
+        self.assemble(pair, Irreps(group, copies), group, ImageLoss(loss_form))
 
     @classmethod
     def refusal(cls, dataset) -> str | None:

@@ -149,7 +149,7 @@ def test_a_checkpoint_of_other_settings_is_not_resumed(tmp_path):
 
 def test_what_a_machine_lacked_at_first_begins_a_run_anew(tmp_path, monkeypatch, capsys):
     """LPIPS' weights, fetched between two halves of a training, would change its loss."""
-    from lga.systems import jin2024
+    from lga import losses
 
     def missing():
         raise OSError("not here")
@@ -165,11 +165,11 @@ def test_what_a_machine_lacked_at_first_begins_a_run_anew(tmp_path, monkeypatch,
         return kept
 
     dataset = lga.load_dataset("nmr", "stand-in", objects=12)
-    monkeypatch.setattr(jin2024, "lpips_network", missing)
+    monkeypatch.setattr(losses, "lpips_network", missing)
     with pytest.warns(UserWarning, match="without the perceptual loss"):
         assert not begun() and begun()
     assert "begun" not in capsys.readouterr().out
-    monkeypatch.setattr(jin2024, "lpips_network", lambda: None)
+    monkeypatch.setattr(losses, "lpips_network", lambda: None)
     assert not begun() and "begun anew" in capsys.readouterr().out
     dataset.source = "other meshes"
     assert not begun() and begun()

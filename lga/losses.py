@@ -3,11 +3,12 @@
 import warnings
 from functools import cached_property
 
+import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from lga.lookup import check_name
-from lga.metrics import lpips, lpips_network, ssim
+from lga.metrics import WITHOUT_LPIPS, lpips, lpips_network, ssim
 
 
 def pixel_loss(target: Tensor, painted: Tensor) -> Tensor:
@@ -38,7 +39,7 @@ def structural_loss(target: Tensor, painted: Tensor) -> Tensor:
     return 1 - ssim(target.float(), painted.float()).mean()
 
 
-class ImageLoss:
+class ImageLoss(nn.Module):
     """L_x in both directions, L_x(x2, x̂2) + L_x(x1, x̂1) (`jin2024`, section 3.2).
 
     L_x is a pixel loss, on rendered sets with w · LPIPS (VGG), which sees textures. LPIPS is left
@@ -50,21 +51,32 @@ class ImageLoss:
         perceptual_weight: w; 0 for none.
         perceptual_images: how many images of a batch LPIPS sees, the first ones; 0 for all. A batch
             is drawn at random, so that in the mean few give the same loss, for less time.
+        perceptual_after: how many training pairs are seen before LPIPS joins.
 
     Raises:
-        ValueError: for an unknown form, or fewer images than none.
+        ValueError: for an unknown form, or fewer images or pairs than none.
     """
 
     def __init__(
-        self, form: str, perceptual_weight: float = 0.0, perceptual_images: int = 0
+        self,
+        form: str,
+        perceptual_weight: float = 0.0,
+        perceptual_images: int = 0,
+        perceptual_after: int = 0,
     ) -> None:
+        super().__init__()
         check_name("loss form", form, PIXEL_LOSSES)
         if perceptual_images < 0:
             raise ValueError(
                 f"perceptual_images is 0 for all or a number of them, got {perceptual_images}"
             )
+        if perceptual_after < 0:
+            raise ValueError(f"perceptual_after is a number of pairs, got {perceptual_after}")
         self.pixel = PIXEL_LOSSES[form]
         self.perceptual_weight, self.perceptual_images = perceptual_weight, perceptual_images
+        self.perceptual_after = perceptual_after
+        if perceptual_after:
+            self.register_buffer("pairs_seen", torch.tensor(0))
 
     @cached_property
     def perceptual(self) -> bool:
@@ -84,18 +96,30 @@ class ImageLoss:
         if not self.perceptual_weight:
             return {}
         if not self.perceptual:
-            return {"perceptual_loss": "left out: LPIPS is missing"}
-        few = f", {self.perceptual_images} images a step" if self.perceptual_images else ""
-        return {"perceptual_loss": f"LPIPS (VGG), weight {self.perceptual_weight:g}{few}"}
+            return {"perceptual_loss": WITHOUT_LPIPS}
+        words = f"LPIPS (VGG), weight {self.perceptual_weight:g}"
+        if self.perceptual_images:
+            words += f", {self.perceptual_images} images a step"
+        if self.perceptual_after:
+            words += f", after {self.perceptual_after:,} pairs"
+        return {"perceptual_loss": words}
 
-    def __call__(self, targets: Tensor, painted: Tensor) -> dict[str, Tensor]:
+    def joined(self) -> bool:
+        """Whether LPIPS takes part by now."""
+        if not self.perceptual_after:
+            return self.perceptual
+        return self.perceptual and int(self.pairs_seen) >= self.perceptual_after
+
+    def forward(self, targets: Tensor, painted: Tensor) -> dict[str, Tensor]:
         """Its terms by name, of images [x2; x1] and [x̂2; x̂1], (2N, C, …)."""
         # A mean over both directions, doubled, is the sum of the two means.
         terms = {"pixel": 2 * self.pixel(targets, painted)}
-        if self.perceptual:
+        if self.joined():
             seen = slice(self.perceptual_images or None)
             distance = lpips(painted[seen], targets[seen]).mean()
             terms["perceptual"] = 2 * self.perceptual_weight * distance
+        if self.perceptual_after and self.training:
+            self.pairs_seen += len(targets) // 2
         return terms
 
 

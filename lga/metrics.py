@@ -54,6 +54,9 @@ def ssim(x: Tensor, y: Tensor, data_range: float = 1.0) -> Tensor:
     return similarity.flatten(1).mean(1)
 
 
+WITHOUT_LPIPS = "left out: LPIPS is missing"  # a perceptual loss, as a record says it
+
+
 def lpips_weights() -> Path:
     """Where torch keeps the ImageNet weights of LPIPS' backbone."""
     from torchvision.models import VGG16_Weights

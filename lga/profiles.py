@@ -36,7 +36,7 @@ class Settings:
     cuda_graph: bool = True  # whether on a GPU a step of training is one graph
     validations: int = 40  # checks on the fixed validation pairs, each with a checkpoint
     validation_pairs: int = 2_000
-    selection: Literal["psnr", "loss"] = "psnr"  # what keeps the best weights; loss in jin2024
+    selection: Literal["psnr", "loss", "last"] = "psnr"  # which weights are kept; loss in jin2024
     test_pairs: int = 10_000
     fetch_weights: bool = True  # whether LPIPS may download its backbone's weights
     seed: int = 0  # of weights and training pairs; test pairs never change
@@ -48,7 +48,7 @@ class Settings:
         for name in ("learning_rate", "muon_learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        check_name("selection", self.selection, ("psnr", "loss"))
+        check_name("selection", self.selection, ("psnr", "loss", "last"))
         check_name("optimizer", self.optimizer, ("adam", "muon"))
         check_name("schedule", self.schedule, ("constant", "cosine", "exponential"))
         if not 0 < self.decay <= 1 or self.decay_steps < 1:

@@ -33,7 +33,7 @@ from lga.datasets import (
 )
 from lga.evaluation import evaluate
 from lga.lookup import check_name
-from lga.metrics import lpips_weights
+from lga.metrics import WITHOUT_LPIPS, lpips_weights
 from lga.paths import RESULTS, shown
 from lga.precision import precision_for, subnormals_flushed
 from lga.profiles import PROFILES, SETTING_NAMES, Settings, profile_values
@@ -250,7 +250,7 @@ def made_otherwise(run: Run) -> str:
         for key, value in now.items()
         if key not in HOW and None not in (value, then.get(key)) and value != then[key]
     ]
-    if "left out" in record.get("perceptual_loss", "") and lpips_weights().is_file():
+    if record.get("perceptual_loss") == WITHOUT_LPIPS and lpips_weights().is_file():
         others.append("its perceptual loss left out, for which LPIPS' weights are here now")
     return "; ".join(others)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lga.metrics import WITHOUT_LPIPS
 from lga.paths import RESULTS
 from lga.records import main_records, read_history, read_records, write_whole
 from lga.sources import without_copies
@@ -199,7 +200,7 @@ def dataset_block(
             notes += [f"({mark}) {changes.replace(')', '')}"] if changes else []
             if pairs and (stretched := without_copies(row[f"{dataset}_source"])[1]):
                 copies.setdefault(stretched, []).append(cells[0])
-            if "left out" in row.get(f"{dataset}_perceptual_loss", ""):
+            if WITHOUT_LPIPS in row.get(f"{dataset}_perceptual_loss", ""):
                 lacking.append(cells[0])
             if system in TABLES[name][dataset] and not missing(row[f"{dataset}_psnr_db_mean"]):
                 reached[cells[0]] = row[f"{dataset}_psnr_db_mean"]

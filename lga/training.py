@@ -366,7 +366,9 @@ def validation_loss(system: System, dataset: OrbitDataset, settings: Settings) -
 
 
 def is_best(row: dict[str, float], history: History, selection: str) -> bool:
-    """Whether a validation beats all before it, by PSNR or by loss."""
+    """Whether a validation beats all before it, by PSNR or by loss, or counts as the last."""
+    if selection == "last":
+        return True
     if selection == "loss":
         return all(row["validation_loss"] < earlier["validation_loss"] for earlier in history)
     return all(row["validation_psnr_db"] > earlier["validation_psnr_db"] for earlier in history)

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "laws": {"metrics", "networks", "systems"},
     "figures": {"metrics", "pairs", "systems"},
     "records": {"paths"},
-    "tables": {"paths", "records", "sources"},
+    "tables": {"metrics", "paths", "records", "sources"},
     "optimizers": {"precision"},
     "training": {"datasets", "metrics", "optimizers", "pairs", "precision", "profiles", "systems"},
     "evaluation": {"datasets", "laws", "metrics", "pairs", "profiles", "systems"},

@@ -56,3 +56,22 @@ def test_image_losses_of_both_directions_add_up_and_lpips_sees_the_first_images(
         losses.ImageLoss("logs")
     with pytest.raises(ValueError, match="0 for all"):
         losses.ImageLoss("log", 0.1, -1)
+    with pytest.raises(ValueError, match="a number of pairs"):
+        losses.ImageLoss("log", 0.1, perceptual_after=-1)
+
+
+def test_lpips_joins_after_as_many_training_pairs_as_said(monkeypatch):
+    monkeypatch.setattr(losses, "lpips_network", lambda: None)
+    monkeypatch.setattr(losses, "lpips", lambda a, b: (a - b).abs().mean((1, 2, 3)))
+    loss = losses.ImageLoss("mse", perceptual_weight=0.25, perceptual_after=4)
+    images = torch.rand(4, 1, 8, 8)  # of two pairs
+    assert "after 4 pairs" in str(loss.remarks)
+    for _ in range(2):
+        assert set(loss(images, images)) == {"pixel"}
+    assert set(loss(images, images)) == {"pixel", "perceptual"}
+    saved = losses.ImageLoss("mse", perceptual_weight=0.25, perceptual_after=4).eval()
+    for _ in range(3):
+        assert set(saved(images, images)) == {"pixel"}  # it is not trained
+    saved.load_state_dict(loss.state_dict())
+    assert set(saved(images, images)) == {"pixel", "perceptual"}
+    assert not losses.ImageLoss("mse", perceptual_weight=0.25).state_dict()

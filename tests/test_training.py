@@ -89,6 +89,34 @@ def test_a_resumed_run_ends_with_the_same_numbers(digits, tmp_path, name, kill_a
     assert without_time(history) == without_time(expected)
 
 
+@pytest.mark.parametrize("kill_at", [7, 14])
+def test_lpips_joins_late_in_a_run_and_in_one_that_goes_on(digits, tmp_path, kill_at, monkeypatch):
+    monkeypatch.setattr("lga.losses.lpips_network", lambda: None)
+    monkeypatch.setattr("lga.losses.lpips", lambda a, b: (a - b).abs().mean((1, 2, 3)))
+    settings = replace(TINY, train_pairs=80, batch_size=4, validation_pairs=8, selection="last")
+    folder = lga.records.run_folder(tmp_path, "quick", "rotated_mnist", "lga", 0)
+
+    def train(**options):
+        system = lga.build_system(
+            "lga", digits, width=8, depth=1, perceptual_weight=1, perceptual_after=40
+        )
+        return system, lga.fit(system, digits, settings, **options)
+
+    def kill(step):
+        if step == kill_at:
+            raise KilledError
+
+    whole, history = train()
+    assert ["perceptual" in row for row in history] == [False, False, True, True, True]
+    folder.start({"same": True})
+    with pytest.raises(KilledError):
+        train(checkpoints=folder, on_step=kill)
+    folder.start({"same": True})
+    resumed, again = train(checkpoints=folder)
+    assert torch.equal(weights(resumed), weights(whole))
+    assert [row.keys() for row in again] == [row.keys() for row in history]
+
+
 @pytest.mark.parametrize(
     "capability, faster", [("amx_bf16", True), ("bf16", True), ("avx512_bf16", False)]
 )
@@ -197,6 +225,17 @@ def test_the_best_validation_loss_may_decide_instead(digits, monkeypatch):
     )
     assert torch.equal(weights(system), after[12])  # the third of five validations
     assert [row["validation_loss"] for row in history] == [0.5, 0.4, 0.3, 0.6, 0.3]
+
+
+def test_the_last_weights_may_be_kept_whatever_their_score(digits, monkeypatch):
+    scores = iter([1.0, 3.0, 2.0, 3.0, 2.5])
+    monkeypatch.setattr("lga.training.validate", lambda *_: next(scores))
+    system = lga.build_system("jin2024", digits)
+    after = {}
+    settings = replace(TINY, selection="last")
+    lga.fit(system, digits, settings, on_step=lambda k: after.setdefault(k, weights(system)))
+    assert torch.equal(weights(system), after[20])
+    assert not torch.equal(weights(system), after[8])
 
 
 def test_validation_loss_is_the_mean_over_the_validation_pairs(digits):

@@ -69,6 +69,8 @@ class LGA(LatentSystem):
         loss_form: "log" optimises PSNR, "mse" is `jin2024`'s.
         perceptual_weight: of LPIPS, which sees textures, beside the pixel loss.
         perceptual_images: how many images of a batch LPIPS sees; 0 for all.
+        perceptual_after: how many training pairs are seen before LPIPS joins. PSNR falls then: with
+            `selection=last` a run keeps the weights that it ends with.
     """
 
     still_price = 0.0
@@ -89,6 +91,7 @@ class LGA(LatentSystem):
         loss_form: Form = "log",
         perceptual_weight: float = 0.0,
         perceptual_images: int = 0,
+        perceptual_after: int = 0,
     ) -> None:
         check_name("network", network, NETWORKS)
         channels = image_shape[0]
@@ -100,7 +103,9 @@ class LGA(LatentSystem):
             raise ValueError(
                 f"perceptual_weight={perceptual_weight:g} is for pictures: LPIPS has 2 axes"
             )
-        image_loss = ImageLoss(loss_form, perceptual_weight, perceptual_images)
+        image_loss = ImageLoss(
+            loss_form, perceptual_weight, perceptual_images, perceptual_after
+        )
         if network == "volume":
             pair = VolumeAutoencoder(image_shape, width=width or 16)
             self.assemble(pair, TurnedMaps(group, pair.latent_shape[0]), group, image_loss)

@@ -103,9 +103,7 @@ class LGA(LatentSystem):
             raise ValueError(
                 f"perceptual_weight={perceptual_weight:g} is for pictures: LPIPS has 2 axes"
             )
-        image_loss = ImageLoss(
-            loss_form, perceptual_weight, perceptual_images, perceptual_after
-        )
+        image_loss = ImageLoss(loss_form, perceptual_weight, perceptual_images, perceptual_after)
         if network == "volume":
             pair = VolumeAutoencoder(image_shape, width=width or 16)
             self.assemble(pair, TurnedMaps(group, pair.latent_shape[0]), group, image_loss)

@@ -51,7 +51,7 @@ class ImageLoss(nn.Module):
         perceptual_weight: w; 0 for none.
         perceptual_images: how many images of a batch LPIPS sees, the first ones; 0 for all. A batch
             is drawn at random, so that in the mean few give the same loss, for less time.
-        perceptual_after: how many training pairs are seen before LPIPS joins.
+        perceptual_after: how many training pairs are seen, by each process, before LPIPS joins.
 
     Raises:
         ValueError: for an unknown form, or fewer images or pairs than none.

@@ -47,8 +47,8 @@ class Hwang2023(System):
         hidden: channels inside its couplings; 128 in the paper.
         kl_weight: weight of KL(q(z|x) ‖ N(0, 1)) of x2's code; not stated in the paper.
         consistency_weight: weight of ‖E(D(z′, x′)) − E(x′) − z′‖₁; not stated in the paper.
-        warmup_pairs: training pairs over which both weights rise from 0; loud from the start, they
-            silence the code before anything makes use of it.
+        warmup_pairs: training pairs, of each process, over which both weights rise from 0; loud
+            from the start, they silence the code before anything makes use of it.
     """
 
     def __init__(

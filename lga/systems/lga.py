@@ -69,8 +69,8 @@ class LGA(LatentSystem):
         loss_form: "log" optimises PSNR, "mse" is `jin2024`'s.
         perceptual_weight: of LPIPS, which sees textures, beside the pixel loss.
         perceptual_images: how many images of a batch LPIPS sees; 0 for all.
-        perceptual_after: how many training pairs are seen before LPIPS joins. PSNR falls then: with
-            `selection=last` a run keeps the weights that it ends with.
+        perceptual_after: how many training pairs are seen, by each process, before LPIPS joins. As
+            PSNR falls then, `selection=last` should keep the weights that a run ends with.
     """
 
     still_price = 0.0

@@ -45,7 +45,7 @@ def fit(
     checkpoints: Checkpoints | None = None,
     on_step: Callable[[int], None] | None = None,
 ) -> History:
-    """Trains a system on pairs of a dataset and leaves it with its best validation weights.
+    """Trains a system on pairs of a dataset; it ends with the weights that `selection` keeps.
 
     Args:
         system: trained in place; ends on the device and in evaluation mode.
@@ -366,7 +366,7 @@ def validation_loss(system: System, dataset: OrbitDataset, settings: Settings) -
 
 
 def is_best(row: dict[str, float], history: History, selection: str) -> bool:
-    """Whether a validation beats all before it, by PSNR or by loss, or counts as the last."""
+    """Whether a validation beats all before it: by PSNR, by loss, or by being the last."""
     if selection == "last":
         return True
     if selection == "loss":

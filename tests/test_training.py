@@ -45,6 +45,16 @@ class KilledError(Exception):
     pass
 
 
+def killed(at):
+    """Ends a training after so many steps."""
+
+    def kill(step):
+        if step == at:
+            raise KilledError
+
+    return kill
+
+
 class Noisy(lga.SYSTEMS["jin2024"]):
     """A system whose loss draws noise, as variational ones do."""
 
@@ -69,12 +79,8 @@ def test_a_resumed_run_ends_with_the_same_numbers(digits, tmp_path, name, kill_a
     folder = lga.records.run_folder(tmp_path, "quick", "rotated_mnist", name, 0)
     folder.start({"same": True})
 
-    def kill(step):
-        if step == kill_at:
-            raise KilledError
-
     with pytest.raises(KilledError):
-        trained(digits, settings, name=name, checkpoints=folder, on_step=kill)
+        trained(digits, settings, name=name, checkpoints=folder, on_step=killed(kill_at))
     folder.start({"same": True})
     steps = []
     resumed, history = trained(
@@ -102,15 +108,11 @@ def test_lpips_joins_late_in_a_run_and_in_one_that_goes_on(digits, tmp_path, kil
         )
         return system, lga.fit(system, digits, settings, **options)
 
-    def kill(step):
-        if step == kill_at:
-            raise KilledError
-
     whole, history = train()
     assert ["perceptual" in row for row in history] == [False, False, True, True, True]
     folder.start({"same": True})
     with pytest.raises(KilledError):
-        train(checkpoints=folder, on_step=kill)
+        train(checkpoints=folder, on_step=killed(kill_at))
     folder.start({"same": True})
     resumed, again = train(checkpoints=folder)
     assert torch.equal(weights(resumed), weights(whole))

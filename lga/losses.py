@@ -3,9 +3,8 @@
 import warnings
 from functools import cached_property
 
-import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from lga.lookup import check_name
 from lga.metrics import WITHOUT_LPIPS, lpips, lpips_network, ssim
@@ -39,7 +38,7 @@ def structural_loss(target: Tensor, painted: Tensor) -> Tensor:
     return 1 - ssim(target.float(), painted.float()).mean()
 
 
-class ImageLoss(nn.Module):
+class ImageLoss:
     """L_x in both directions, L_x(x2, x̂2) + L_x(x1, x̂1) (`jin2024`, section 3.2).
 
     L_x is a pixel loss, on rendered sets with w · LPIPS (VGG), which sees textures. LPIPS is left
@@ -51,7 +50,10 @@ class ImageLoss(nn.Module):
         perceptual_weight: w; 0 for none.
         perceptual_images: how many images of a batch LPIPS sees, the first ones; 0 for all. A batch
             is drawn at random, so that in the mean few give the same loss, for less time.
-        perceptual_after: how many training pairs are seen, by each process, before LPIPS joins.
+        perceptual_after: how many training pairs are seen before LPIPS joins.
+
+    Attributes:
+        joined: whether LPIPS takes part by now, if it is asked for.
 
     Raises:
         ValueError: for an unknown form, or fewer images or pairs than none.
@@ -64,7 +66,6 @@ class ImageLoss(nn.Module):
         perceptual_images: int = 0,
         perceptual_after: int = 0,
     ) -> None:
-        super().__init__()
         check_name("loss form", form, PIXEL_LOSSES)
         if perceptual_images < 0:
             raise ValueError(
@@ -74,9 +75,7 @@ class ImageLoss(nn.Module):
             raise ValueError(f"perceptual_after is a number of pairs, got {perceptual_after}")
         self.pixel = PIXEL_LOSSES[form]
         self.perceptual_weight, self.perceptual_images = perceptual_weight, perceptual_images
-        self.perceptual_after = perceptual_after
-        if perceptual_after:
-            self.register_buffer("pairs_seen", torch.tensor(0))
+        self.perceptual_after, self.joined = perceptual_after, not perceptual_after
 
     @cached_property
     def perceptual(self) -> bool:
@@ -104,22 +103,19 @@ class ImageLoss(nn.Module):
             words += f", after {self.perceptual_after:,} pairs"
         return {"perceptual_loss": words}
 
-    def joined(self) -> bool:
-        """Whether LPIPS takes part by now."""
-        if not self.perceptual_after:
-            return self.perceptual
-        return self.perceptual and int(self.pairs_seen) >= self.perceptual_after
+    def begin_step(self, pairs_seen: int) -> bool:
+        """See `lga.systems.base.System.begin_step`."""
+        before, self.joined = self.joined, pairs_seen > self.perceptual_after
+        return self.joined != before
 
-    def forward(self, targets: Tensor, painted: Tensor) -> dict[str, Tensor]:
+    def __call__(self, targets: Tensor, painted: Tensor) -> dict[str, Tensor]:
         """Its terms by name, of images [x2; x1] and [x̂2; x̂1], (2N, C, …)."""
         # A mean over both directions, doubled, is the sum of the two means.
         terms = {"pixel": 2 * self.pixel(targets, painted)}
-        if self.joined():
+        if self.joined and self.perceptual:
             seen = slice(self.perceptual_images or None)
             distance = lpips(painted[seen], targets[seen]).mean()
             terms["perceptual"] = 2 * self.perceptual_weight * distance
-        if self.perceptual_after and self.training:
-            self.pairs_seen += len(targets) // 2
         return terms
 
 

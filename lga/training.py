@@ -112,7 +112,8 @@ def fit(
 
     rates = LearningRates(optimizers)
     take_step: Callable[[Pairs], dict[str, Tensor]] = plain_step
-    if settings.cuda_graph and fabric.device.type == "cuda" and fabric.world_size == 1:
+    graphed = settings.cuda_graph and fabric.device.type == "cuda" and fabric.world_size == 1
+    if graphed:
         rates.keep_on(fabric.device)
         take_step = GraphedStep(plain_step)
 
@@ -131,6 +132,9 @@ def fit(
                 check_pairs(pairs, dataset)
 
             rates.scale(schedule(settings, step))
+            pairs_seen = (step + 1) * batch_size * fabric.world_size
+            if system.begin_step(pairs_seen) and graphed:
+                take_step = GraphedStep(plain_step)  # the recorded one lacks the new terms
             terms = take_step(pairs)
 
             # Reading the loss waits for the device, so it is not read at every step.
@@ -146,7 +150,7 @@ def fit(
                 seconds = seconds_before + time.perf_counter() - started
                 row = {
                     "step": step + 1,
-                    "pairs": (step + 1) * batch_size * fabric.world_size,
+                    "pairs": pairs_seen,
                     "seconds": round(seconds, 3),
                     **{name: float(term) for name, term in terms.items()},
                     "validation_psnr_db": validate(system, dataset, settings),

@@ -182,15 +182,21 @@ def test_a_step_that_cannot_be_recorded_is_taken_as_it_is(cuda, capsys):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("optimizer", ["adam", "muon"])
-def test_graphed_training_is_plain_training(optimizer, digits):
+@pytest.mark.parametrize(
+    "optimizer, options",
+    [("adam", {}), ("muon", {}), ("muon", {"perceptual_weight": 1.0, "perceptual_after": 320})],
+)
+def test_graphed_training_is_plain_training(optimizer, options, digits, monkeypatch):
+    monkeypatch.setattr("lga.losses.lpips_network", lambda: None)
+    monkeypatch.setattr("lga.losses.lpips", lambda a, b: (a - b).abs().mean((1, 2, 3)))
     settings = lga.settings_for(
         "quick", train_pairs=640, batch_size=32, validations=1, validation_pairs=8,
         optimizer=optimizer,
     )  # fmt: skip
     trained = []
     for graph in (True, False):
-        system = lga.build_system("jin2024", digits, 0)
-        lga.fit(system, digits, replace(settings, cuda_graph=graph))
+        system = lga.build_system("lga" if options else "jin2024", digits, 0, **options)
+        (row,) = lga.fit(system, digits, replace(settings, cuda_graph=graph))
+        assert ("perceptual" in row) == bool(options)
         trained.append(torch.cat([weight.detach().flatten() for weight in system.parameters()]))
     torch.testing.assert_close(*trained, rtol=0, atol=1e-3)

@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import NARROW, WITHOUT_WEIGHTS
+from safetensors.torch import load_file
 
 import lga
 from lga.catalogue import refusals
@@ -379,13 +380,15 @@ lga.runs.execute(lga.configure("rotated_mnist", "swarnali2025", results_dir=sys.
 def test_two_processes_train_together(tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
                "--nproc-per-node", "2", "-m", "lga.cli", "train", "rotated_mnist",
-               "--system", "jin2024", "--results", str(tmp_path), "--set", "train_pairs=1280",
-               "--set", "validations=2", "--set", "device=cpu"]  # fmt: skip
+               "--system", "hwang2023", "--results", str(tmp_path), "--set", "train_pairs=1280",
+               "--set", "validations=2", "--set", "device=cpu", "--set", "hidden=8",
+               "--set", "selection=last"]  # fmt: skip
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     shown = subprocess.run(command, capture_output=True, text=True, env=env)
     assert shown.returncode == 0, shown.stderr
-    record = lga.records.read_json(tmp_path / "quick/rotated_mnist/jin2024/seed-0/metrics.json")
-    assert record["train_pairs"] == 1280
+    folder = tmp_path / "quick/rotated_mnist/hwang2023/seed-0"
+    assert lga.records.read_json(folder / "metrics.json")["train_pairs"] == 1280
+    assert load_file(folder / "model.safetensors")["pairs_seen"] == 1280  # by both
     assert shown.stdout.count("PSNR") == 1
 
 

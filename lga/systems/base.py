@@ -52,6 +52,14 @@ class System(nn.Module, ABC):
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         """The loss terms of a batch, already weighted: training minimises their sum."""
 
+    def begin_step(self, pairs_seen: int) -> bool:
+        """Told before every step of a training how many pairs are seen with it, by all processes.
+
+        Returns:
+            Whether the loss has other terms from here on.
+        """
+        return False
+
     def element(self, pairs: Pairs) -> Tensor:
         """What moves x1 to x2, (n, d, d): the pairs' g, which most systems are told.
 

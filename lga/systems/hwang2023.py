@@ -47,8 +47,8 @@ class Hwang2023(System):
         hidden: channels inside its couplings; 128 in the paper.
         kl_weight: weight of KL(q(z|x) ‖ N(0, 1)) of x2's code; not stated in the paper.
         consistency_weight: weight of ‖E(D(z′, x′)) − E(x′) − z′‖₁; not stated in the paper.
-        warmup_pairs: training pairs, of each process, over which both weights rise from 0; loud
-            from the start, they silence the code before anything makes use of it.
+        warmup_pairs: training pairs over which both weights rise from 0; loud from the start, they
+            silence the code before anything makes use of it.
     """
 
     def __init__(
@@ -135,6 +135,10 @@ class Hwang2023(System):
         z = self.group.vector(self.element(next(pairs.split(1))))
         return self.group.element(torch.linspace(0, 1, n, device=z.device)[:, None] * z)
 
+    def begin_step(self, pairs_seen: int) -> bool:
+        self.pairs_seen.fill_(pairs_seen)
+        return False
+
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         """‖x2 − D(z, x1)‖² + β_KL KL + β ‖E(D(z′, x′)) − E(x′) − z′‖₁.
 
@@ -149,9 +153,9 @@ class Hwang2023(System):
         moves = self.direction(torch.cat([z, z.roll(1, 0)])).view(-1, *y.shape[1:])
         painted, elsewhere = self.flow.inverse(torch.cat([y, y]) + moves).chunk(2)
         consistency = code_consistency_loss(self.code(elsewhere)[0], mean[: len(z)] + z.roll(1, 0))
-        if self.training:
-            self.pairs_seen += len(z)
-        warm = (self.pairs_seen / max(1, self.warmup_pairs)).clamp(max=1)
+        warm = 1.0
+        if self.warmup_pairs:
+            warm = (self.pairs_seen / self.warmup_pairs).clamp(max=1)
         kl = gaussian_kl(mean[len(z) :], log_variance[len(z) :])
         return {
             "pixel": pixel_loss(pairs.x2, painted),

@@ -69,8 +69,8 @@ class LGA(LatentSystem):
         loss_form: "log" optimises PSNR, "mse" is `jin2024`'s.
         perceptual_weight: of LPIPS, which sees textures, beside the pixel loss.
         perceptual_images: how many images of a batch LPIPS sees; 0 for all.
-        perceptual_after: how many training pairs are seen, by each process, before LPIPS joins. As
-            PSNR falls then, `selection=last` should keep the weights that a run ends with.
+        perceptual_after: how many training pairs are seen before LPIPS joins. As PSNR falls then,
+            `selection=last` should keep the weights that a run ends with.
     """
 
     still_price = 0.0
@@ -158,6 +158,9 @@ class LGA(LatentSystem):
         """Whether LPIPS, if it is asked for, takes part, and what else the encoder is given."""
         preset = {"preset": "the encoder is given logit(x1)"} if self.logit else {}
         return preset | self.image_loss.remarks
+
+    def begin_step(self, pairs_seen: int) -> bool:
+        return self.image_loss.begin_step(pairs_seen)
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         """L_x(x2, D(g·z1)) + L_x(x1, D(g⁻¹·z2)), and where it has one the price of what stays."""

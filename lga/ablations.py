@@ -149,9 +149,10 @@ ABLATIONS = {
         "nmr",
         "train_pairs=6400 validations=4 test_pairs=500",
         (
-            Variant("no LPIPS", "lga"),
+            Variant("no LPIPS", "lga",
+                    "perceptual_weight=0 perceptual_images=0 perceptual_after=0 selection=psnr"),
             Variant("LPIPS of two images a step", "lga",
-                    "perceptual_weight=0.4 perceptual_images=2"),
+                    "perceptual_weight=0.4 perceptual_images=2 perceptual_after=0 selection=psnr"),
             Variant("LPIPS of two, in the last quarter", "lga",
                     "perceptual_weight=0.4 perceptual_images=2 perceptual_after=4800 "
                     "selection=last"),

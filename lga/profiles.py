@@ -261,6 +261,12 @@ RULES = (
     Rule({"batch_size": 16}, dataset="brain_mri", system="lga_generic"),
     Rule({"batch_size": 8}, dataset=VOLUMES, system="lga"),
     Rule({"train_pairs": 144_000}, profile="standard", dataset=RENDERED, system="lga"),
+    # LPIPS from the start costs decibels, at the end a tenth of one: chosen on validation pairs.
+    Rule(
+        {"perceptual_weight": 0.2, "perceptual_images": 2, "perceptual_after": 120_000,
+         "selection": "last"},
+        profile="standard", dataset="nmr", system="lga",
+    ),
     Rule({"train_pairs": 432_000}, profile="standard", dataset="plane_in_the_sky", system="lga"),
     Rule({"optimizer": "adam"}, dataset=VOLUMES, system="lga"),
     # Of so few pairs more steps bring more than larger batches.

@@ -277,14 +277,13 @@ def ablate(
     for seed in seeds:
         for variant in ablation.variants:
             run = variant_run(name, variant, profile, seed, source, data_root, results)
-            if run.system_options.get("perceptual_weight") and not lpips_weights().is_file():
+            if (run.folder.path / "metrics.json").is_file():
+                say_if_made_otherwise(run)
+            elif run.system_options.get("perceptual_weight") and not lpips_weights().is_file():
                 print(f"{name}: {variant.label} left out, LPIPS' weights are not here", flush=True)
-                continue
-            if not (run.folder.path / "metrics.json").is_file():
+            else:
                 print(f"{name}: {variant.label}, seed {seed}", flush=True)
                 execute(run)
-            else:
-                say_if_made_otherwise(run)
     return write_csv(table(name, profile, results), f"ablation_{name}", profile, results)
 
 

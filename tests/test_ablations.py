@@ -1,6 +1,7 @@
 """Ablations: variants resolve, a tiny one runs, resumes and becomes a table."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,14 @@ def test_a_variant_that_needs_lpips_weights_is_left_out_without_them(tmp_path, m
     assert "no skip, LPIPS left out" in capsys.readouterr().out
     frame = ablations.table("skip", "quick", tmp_path)
     assert len(frame) == 12 and not frame["seeds"].any()
+
+
+def test_a_finished_variant_is_kept_whether_or_not_lpips_weights_are_here(monkeypatch, capsys):
+    monkeypatch.setattr(ablations, "lpips_weights", lambda: Path("nowhere"))
+    monkeypatch.setattr(ablations, "execute", lambda run: pytest.fail(f"{run} is finished"))
+    monkeypatch.setattr(ablations, "write_csv", lambda *args: None)
+    ablations.ablate("perceptual", source="real")  # the committed runs
+    assert "left out" not in capsys.readouterr().out
 
 
 def test_a_variant_may_have_pictures_of_its_own(tmp_path, monkeypatch):

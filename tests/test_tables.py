@@ -1,7 +1,9 @@
 """Tables: published figures beside reproduced ones, controls, learning curves."""
 
+import itertools
 import subprocess
 
+import pandas
 import pytest
 from conftest import publish, record
 
@@ -142,7 +144,8 @@ def test_committed_tables_are_those_of_the_committed_records(profile):
 
 @pytest.mark.usefixtures("committed_results")
 def test_the_readme_says_what_the_records_say():
-    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line[:1] == "|"]
+    text = (ROOT / "README.md").read_text()
+    rows = [line for line in text.splitlines() if line[:1] == "|"]
     found = tables.over_seeds(("psnr_db",), "standard", None)
     said = {(r.dataset, r.system): tables.with_spread(r.mean, r.sd) for r in found.itertuples()}
     digits = ("rotated_mnist", "blocked_mnist")
@@ -154,6 +157,30 @@ def test_the_readme_says_what_the_records_say():
         systems = {"copy_input", "jin2024", "lga_matched", "lga"}
         for system in systems & {s for d, s in said if d == dataset}:
             assert said[dataset, system] in row, (row, said[dataset, system])
+    lpips = tables.over_seeds(("lpips",), "standard", None).set_index(["dataset", "system"])
+    said = [tables.with_spread(lpips.loc["nmr", s]["mean"], lpips.loc["nmr", s]["sd"], 3)
+            for s in ("lga", "copy_input")]  # fmt: skip
+    assert "({}, copy {})".format(*said) in text
+
+
+@pytest.mark.usefixtures("committed_results")
+def test_the_notebook_of_latents_says_of_actions_in_image_space_what_the_records_say():
+    names = ["latent_inverse_error", "latent_deviation", "law_compatibility_db"]
+    runs = pandas.DataFrame(read_records("standard"), columns=["dataset", "system", "seed", *names])
+    runs = runs.dropna(subset=names).sort_values("seed")
+    runs["error"] = runs["latent_inverse_error"] / runs["latent_deviation"]
+    means = runs.groupby(["dataset", "system"])[["error", "law_compatibility_db"]].mean()
+    better = [
+        (a[0] < b[0]) == (a[1] > b[1])
+        for _, systems in means.groupby("dataset")
+        for a, b in itertools.combinations(systems.to_numpy(), 2)
+    ]
+    text = (ROOT / "notebooks" / "latents.ipynb").read_text()
+    assert f"better in {sum(better)} cases of {len(better)}" in text
+    one = runs[(runs["dataset"] == "nmr") & (runs["system"] == "jin2024")]
+    errors = "{:.0f}, {:.0f} and {:.0f}".format(*one["error"])
+    laws = "{:.1f}, {:.1f} and {:.1f} dB".format(*one["law_compatibility_db"])
+    assert f"`jin2024` on the turntable, with {errors}, are at {laws}" in text
 
 
 @pytest.mark.usefixtures("committed_results")

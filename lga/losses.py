@@ -112,7 +112,7 @@ class ImageLoss:
         """Its terms by name, of images [x2; x1] and [x̂2; x̂1], (2N, C, …)."""
         # A mean over both directions, doubled, is the sum of the two means.
         terms = {"pixel": 2 * self.pixel(targets, painted)}
-        if self.joined and self.perceptual:
+        if self.perceptual and self.joined:
             seen = slice(self.perceptual_images or None)
             distance = lpips(painted[seen], targets[seen]).mean()
             terms["perceptual"] = 2 * self.perceptual_weight * distance

@@ -186,9 +186,8 @@ def test_a_step_that_cannot_be_recorded_is_taken_as_it_is(cuda, capsys):
     "optimizer, options",
     [("adam", {}), ("muon", {}), ("muon", {"perceptual_weight": 1.0, "perceptual_after": 320})],
 )
-def test_graphed_training_is_plain_training(optimizer, options, digits, monkeypatch):
-    monkeypatch.setattr("lga.losses.lpips_network", lambda: None)
-    monkeypatch.setattr("lga.losses.lpips", lambda a, b: (a - b).abs().mean((1, 2, 3)))
+@pytest.mark.usefixtures("cheap_lpips")
+def test_graphed_training_is_plain_training(optimizer, options, digits):
     settings = lga.settings_for(
         "quick", train_pairs=640, batch_size=32, validations=1, validation_pairs=8,
         optimizer=optimizer,

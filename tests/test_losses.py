@@ -40,9 +40,8 @@ def test_terms_between_latents_teach_the_first_only(loss):
     assert first.grad is not None and second.grad is None
 
 
-def test_image_losses_of_both_directions_add_up_and_lpips_sees_the_first_images(monkeypatch):
-    monkeypatch.setattr(losses, "lpips_network", lambda: None)
-    monkeypatch.setattr(losses, "lpips", lambda a, b: (a - b).abs().mean((1, 2, 3)))
+@pytest.mark.usefixtures("cheap_lpips")
+def test_image_losses_of_both_directions_add_up_and_lpips_sees_the_first_images():
     targets, painted = torch.rand(2, 4, 1, 8, 8)
     distances = (targets - painted).abs().mean((1, 2, 3))
     for images, seen in ((0, distances), (3, distances[:3])):
@@ -60,9 +59,8 @@ def test_image_losses_of_both_directions_add_up_and_lpips_sees_the_first_images(
         losses.ImageLoss("log", 0.1, perceptual_after=-1)
 
 
-def test_lpips_joins_after_as_many_training_pairs_as_said(monkeypatch):
-    monkeypatch.setattr(losses, "lpips_network", lambda: None)
-    monkeypatch.setattr(losses, "lpips", lambda a, b: (a - b).abs().mean((1, 2, 3)))
+@pytest.mark.usefixtures("cheap_lpips")
+def test_lpips_joins_after_as_many_training_pairs_as_said():
     loss = losses.ImageLoss("mse", perceptual_weight=0.25, perceptual_after=4)
     images = torch.rand(4, 1, 8, 8)
     assert "after 4 pairs" in str(loss.remarks)

@@ -243,9 +243,8 @@ def test_missing_lpips_weights_leave_the_pixel_loss_and_a_remark(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["jin2024", "lga"])
-def test_the_perceptual_loss_is_added_with_its_weight(name, monkeypatch):
-    monkeypatch.setattr("lga.losses.lpips_network", lambda: None)
-    monkeypatch.setattr("lga.losses.lpips", lambda a, b: (a - b).abs().mean((1, 2, 3)))
+@pytest.mark.usefixtures("cheap_lpips")
+def test_the_perceptual_loss_is_added_with_its_weight(name):
     system = lga.SYSTEMS[name]((3, 64, 64), SO3(), width=12, perceptual_weight=0.5)
     pairs = lga.Pairs(torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64), SO3().sample(2))
     terms = system.loss(pairs)

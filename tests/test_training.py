@@ -97,9 +97,8 @@ def test_a_resumed_run_ends_with_the_same_numbers(digits, tmp_path, name, kill_a
 
 
 @pytest.mark.parametrize("kill_at", [7, 14])
-def test_lpips_joins_late_in_a_run_and_in_one_that_goes_on(digits, tmp_path, kill_at, monkeypatch):
-    monkeypatch.setattr("lga.losses.lpips_network", lambda: None)
-    monkeypatch.setattr("lga.losses.lpips", lambda a, b: (a - b).abs().mean((1, 2, 3)))
+@pytest.mark.usefixtures("cheap_lpips")
+def test_lpips_joins_late_in_a_run_and_in_one_that_goes_on(digits, tmp_path, kill_at):
     settings = replace(TINY, train_pairs=80, batch_size=4, validation_pairs=8, selection="last")
     folder = lga.records.run_folder(tmp_path, "quick", "rotated_mnist", "lga", 0)
 

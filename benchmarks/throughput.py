@@ -37,7 +37,7 @@ def measure() -> dict[str, float | str]:
     steps = STEPS[device.type]
     settings = lga.settings_for(
         "paper", "rotated_mnist", "jin2024", train_pairs=256 * steps, validations=1,
-        validation_pairs=1,
+        validation_pairs=1, optimizer="adam", learning_rate=1e-4, schedule="constant",
     )  # fmt: skip
     system = lga.build_system("jin2024", dataset, latent_inverse_weight=1e-4).to(device)
     batch = dataset.to(device).pairs("train", settings.batch_size, torch.Generator())

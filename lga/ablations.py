@@ -95,7 +95,7 @@ ABLATIONS = {
     "published_rate": Ablation(
         "How far does jin2024 get at its published rate, which does not decay? For a GPU.",
         "rotated_mnist",
-        "learning_rate=1e-4 schedule=constant batch_size=256",
+        "optimizer=adam learning_rate=1e-4 schedule=constant batch_size=256",
         (
             Variant("4,096,000 pairs", "jin2024", "train_pairs=4096000 validations=16"),
             Variant("6,912,000 pairs, blocked", "jin2024", "train_pairs=6912000 validations=27",

@@ -76,8 +76,9 @@ def table(name: str, profile: str, results: Path | str | None = None):
     """A published table beside the reproduced one: one row per system.
 
     Columns are `<dataset>_<metric>_published`, `…_mean`, `…_sd` and, for each dataset,
-    `<dataset>_seeds`, their count, `<dataset>_train_pairs`, `<dataset>_source` and, where LPIPS is
-    measured, `<dataset>_perceptual_loss`. Runs with overrides are rows of their own.
+    `<dataset>_seeds`, their count, `<dataset>_train_pairs`, `<dataset>_optimizer`,
+    `<dataset>_source` and, where LPIPS is measured, `<dataset>_perceptual_loss`. Runs with
+    overrides are rows of their own.
 
     Returns:
         A pandas DataFrame indexed by system.
@@ -120,6 +121,8 @@ def table(name: str, profile: str, results: Path | str | None = None):
             row[f"{dataset}_train_pairs"] = max(
                 (r.get("train_pairs") or 0 for r in runs), default=0
             )
+            optimizers = {r.get("optimizer", "") for r in runs}
+            row[f"{dataset}_optimizer"] = "; ".join(sorted(optimizers))
             row[f"{dataset}_source"] = "; ".join(sorted({r["source"] for r in runs}))
             if "lpips" in METRICS[name]:
                 losses = {r.get("perceptual_loss", "") for r in runs}
@@ -169,8 +172,8 @@ def dataset_block(
     """A dataset's title, header, rows (reproduced beside published, and seeds), and notes.
 
     Notes say what a run overrides, behind the letter of its row, who trained on how many copies
-    where that differs, who without the perceptual loss that it should have, and the order of the
-    systems.
+    where that differs, who without the perceptual loss that it should have, who by another
+    optimiser than published, and the order of the systems.
     """
     sources = set(frame[f"{dataset}_source"]) - {""}
     asked = {without_copies(source)[0] for source in sources}
@@ -183,7 +186,7 @@ def dataset_block(
         header.append(HEADINGS[metric])
         if metric in PUBLISHED_METRICS:
             header.append("published")
-    rows, notes, reached, copies, lacking = [], [], {}, {}, []
+    rows, notes, reached, copies, lacking, by_muon = [], [], {}, {}, [], []
     for label, row in frame.iterrows():
         system, _, changes = label.partition(" (")
         mark = "abcdefghijklmnopqrstuvwxyz"[len(notes) % 26]
@@ -202,6 +205,8 @@ def dataset_block(
                 copies.setdefault(stretched, []).append(cells[0])
             if WITHOUT_LPIPS in row.get(f"{dataset}_perceptual_loss", ""):
                 lacking.append(cells[0])
+            if TABLES[name][dataset].get(system) and "muon" in row[f"{dataset}_optimizer"]:
+                by_muon.append(cells[0])
             if system in TABLES[name][dataset] and not missing(row[f"{dataset}_psnr_db_mean"]):
                 reached[cells[0]] = row[f"{dataset}_psnr_db_mean"]
     if copies_differ:
@@ -209,6 +214,8 @@ def dataset_block(
         notes.append(f"Stretched copies to train on: {each}.")
     if lacking:
         notes.append(f"Without its perceptual loss: {', '.join(lacking)}.")
+    if by_muon:
+        notes.append(f"By Muon, published by Adam: {', '.join(by_muon)}.")
     if len(reached) > 1 and all(TABLES[name][dataset].values()):
         published = {s: cell["psnr_db"] for s, cell in TABLES[name][dataset].items()}
         orders = [" > ".join(sorted(by, key=by.get, reverse=True)) for by in (published, reached)]

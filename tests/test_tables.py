@@ -89,6 +89,14 @@ def test_a_loss_that_lacks_a_term_is_said(tmp_path):
         assert ("\nWithout its perceptual loss: jin2024.\n" in text) == bool(seed)
 
 
+def test_an_optimiser_that_is_not_the_published_one_is_said(tmp_path):
+    publish(tmp_path, record("lga", optimizer="muon"))
+    for optimizer in ("adam", "muon"):
+        publish(tmp_path, record("jin2024", optimizer=optimizer))
+        text = tables.table_markdown("table_1", "quick", tmp_path)
+        assert ("\nBy Muon, published by Adam: jin2024.\n" in text) == (optimizer == "muon")
+
+
 def test_latex_has_a_tabular_per_dataset(tmp_path):
     for seed, psnr_db in ((0, 20.0), (1, 21.0)):
         publish(tmp_path, record(seed=seed, psnr_db=psnr_db))

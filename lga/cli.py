@@ -182,7 +182,8 @@ def reproduce(
     """The grid of runs through Snakemake, then the tables. Run again, it does what is missing.
 
     The longest runs start first (in the paper profile, those worth most). Runs side by side get one
-    core each, few runs share all; on a GPU, several small runs share the device.
+    core each, few runs share all; on a GPU, several small runs share the device: by turns, or at
+    once after `nvidia-cuda-mps-control -d`.
 
     Examples: `lga reproduce` · `lga reproduce --profile paper --systems jin2024 --cores 3` ·
     `lga reproduce --profile standard --data-root data --executor slurm`

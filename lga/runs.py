@@ -170,7 +170,8 @@ def configure(
             nor is how a run is computed (`HOW`).
 
     Raises:
-        ValueError: for an unknown name, key or value, naming the known ones.
+        ValueError: for an unknown name, key or value, naming the known ones, and for a perceptual
+            loss that would never take part.
     """
     check_name("system", system, SYSTEMS)
     check_name("profile", profile, PROFILES)
@@ -193,6 +194,12 @@ def configure(
     changes = {key: value for key, value in changes.items() if value != unchanged[key]}
     values = unchanged | changes
     settings = Settings(**{k: v for k, v in values.items() if k in SETTING_NAMES})
+    after = values.get("perceptual_after", 0)
+    if values.get("perceptual_weight") and after >= settings.train_pairs:
+        raise ValueError(
+            f"LPIPS would join the loss after {after:,} pairs, of which there are "
+            f"{settings.train_pairs:,}: set perceptual_after, too, or perceptual_weight=0"
+        )
     return Run(
         dataset=dataset,
         system=system,

@@ -101,6 +101,17 @@ def test_settings_refuse_what_cannot_be():
         lga.settings_for("quick", lr=1)
 
 
+def test_a_perceptual_loss_that_would_never_join_is_refused():
+    late = lga.configure("nmr", "lga", "standard")
+    assert late.system_options["perceptual_after"] < late.settings.train_pairs
+    with pytest.raises(
+        ValueError, match="after 120,000 pairs, of which there are 20,000: set perc"
+    ):
+        lga.configure("nmr", "lga", "standard", overrides="train_pairs=20000")
+    for mend in ("perceptual_after=16000", "perceptual_weight=0"):
+        lga.configure("nmr", "lga", "standard", overrides=f"train_pairs=20000 {mend}")
+
+
 def test_the_grid_has_three_seeds_on_paper_and_only_cells_that_run():
     assert grid("paper", "nmr", "jin2024") == [("nmr", "jin2024", seed) for seed in range(3)]
     cells = grid("quick")

@@ -171,22 +171,15 @@ def dataset_block(
 ) -> tuple[str, list[str], list[list[str]], list[str]]:
     """A dataset's title, header, rows (reproduced beside published, and seeds), and notes.
 
-    Notes say what a run overrides, behind the letter of its row, who trained on how many copies
-    where that differs, who without the perceptual loss that it should have, who by another
-    optimiser than published, and the order of the systems.
+    Notes say what a run overrides, behind the letter of its row, and what `remarks` has.
     """
-    sources = set(frame[f"{dataset}_source"]) - {""}
-    asked = {without_copies(source)[0] for source in sources}
-    copies_differ = len(sources) > len(asked)
-    named = "; ".join(sorted(asked if copies_differ else sources))
-    title = f"{dataset}: {named or 'not run'}"
     metrics = METRICS[name]
     header = ["system"]
     for metric in metrics:
         header.append(HEADINGS[metric])
         if metric in PUBLISHED_METRICS:
             header.append("published")
-    rows, notes, reached, copies, lacking, by_muon = [], [], {}, {}, [], []
+    rows, notes, shown = [], [], {}
     for label, row in frame.iterrows():
         system, _, changes = label.partition(" (")
         mark = "abcdefghijklmnopqrstuvwxyz"[len(notes) % 26]
@@ -201,14 +194,43 @@ def dataset_block(
             pairs = int(row[f"{dataset}_train_pairs"])
             rows.append([*cells, f"{pairs:,}" if pairs else "", row[f"{dataset}_seeds"] or ""])
             notes += [f"({mark}) {changes.replace(')', '')}"] if changes else []
-            if pairs and (stretched := without_copies(row[f"{dataset}_source"])[1]):
-                copies.setdefault(stretched, []).append(cells[0])
-            if WITHOUT_LPIPS in row.get(f"{dataset}_perceptual_loss", ""):
-                lacking.append(cells[0])
-            if TABLES[name][dataset].get(system) and "muon" in row[f"{dataset}_optimizer"]:
-                by_muon.append(cells[0])
-            if system in TABLES[name][dataset] and not missing(row[f"{dataset}_psnr_db_mean"]):
-                reached[cells[0]] = row[f"{dataset}_psnr_db_mean"]
+            shown[cells[0]] = row
+    asked, copies = tested_on(frame, dataset)
+    title = f"{dataset}: {'; '.join(sorted(asked)) or 'not run'}"
+    return title, [*header, "pairs", "seeds"], rows, notes + remarks(shown, name, dataset, copies)
+
+
+def tested_on(frame, dataset: str) -> tuple[set[str], bool]:
+    """What a dataset's systems are tested on, and whether stretched copies to train on differ."""
+    sources = set(frame[f"{dataset}_source"]) - {""}
+    asked = {without_copies(source)[0] for source in sources}
+    return (asked, True) if len(sources) > len(asked) else (sources, False)
+
+
+def remarks(shown: Mapping[str, Any], name: str, dataset: str, copies_differ: bool) -> list[str]:
+    """What to know when comparing a dataset's rows.
+
+    Who trained on how many copies where that differs, who without the perceptual loss that it
+    should have, who by another optimiser than published, and the order of the systems.
+
+    Args:
+        shown: rows of `table` by the names under which they are shown.
+    """
+    cells = TABLES[name][dataset]
+    copies: dict[int, list[str]] = {}
+    lacking, by_muon, reached = [], [], {}
+    for label, row in shown.items():
+        system = label.partition(" (")[0]
+        stretched = without_copies(row[f"{dataset}_source"])[1]
+        if stretched and row[f"{dataset}_train_pairs"]:
+            copies.setdefault(stretched, []).append(label)
+        if WITHOUT_LPIPS in row.get(f"{dataset}_perceptual_loss", ""):
+            lacking.append(label)
+        if cells.get(system) and "muon" in row[f"{dataset}_optimizer"]:
+            by_muon.append(label)
+        if system in cells and not missing(row[f"{dataset}_psnr_db_mean"]):
+            reached[label] = row[f"{dataset}_psnr_db_mean"]
+    notes = []
     if copies_differ:
         each = "; ".join(f"{n:,} for {', '.join(copies[n])}" for n in sorted(copies))
         notes.append(f"Stretched copies to train on: {each}.")
@@ -216,13 +238,13 @@ def dataset_block(
         notes.append(f"Without its perceptual loss: {', '.join(lacking)}.")
     if by_muon:
         notes.append(f"By Muon, published by Adam: {', '.join(by_muon)}.")
-    if len(reached) > 1 and all(TABLES[name][dataset].values()):
-        published = {s: cell["psnr_db"] for s, cell in TABLES[name][dataset].items()}
+    if len(reached) > 1 and all(cells.values()):
+        published = {system: cell["psnr_db"] for system, cell in cells.items()}
         orders = [" > ".join(sorted(by, key=by.get, reverse=True)) for by in (published, reached)]
         notes.append(
             "By PSNR, published: {}. Here, with the settings of each row: {}.".format(*orders)
         )
-    return title, [*header, "pairs", "seeds"], rows, notes
+    return notes
 
 
 def with_spread(mean: float | None, deviation: float | None, decimals: int = 2) -> str:

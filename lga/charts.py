@@ -212,6 +212,14 @@ def page(
     return image_grid(list(shown.values()), list(shown))
 
 
+def pages(
+    profile: str, results: Path | str | None = None, datasets: Iterable[str] = tuple(PUBLISHED)
+) -> dict[str, ImageGrid]:
+    """`page` of those datasets of which a run keeps a picture, by dataset."""
+    kept = pictures(profile, results)
+    return {dataset: page(dataset, profile, results) for dataset in datasets if dataset in kept}
+
+
 def pictures(profile: str, results: Path | str | None) -> dict[str, dict[str, Path]]:
     """The pictures of test pairs that runs without overrides keep, by dataset and system.
 
@@ -249,12 +257,10 @@ def write_charts(profile: str, results: Path | str | None = None) -> list[Path]:
     """
     root = Path(results or RESULTS) / profile
     charts = {"psnr": psnr(profile, results), "laws": law_errors(profile, results)}
-    seen = pictures(profile, results)
     for dataset in PUBLISHED:
         if any((root / dataset).glob("*/seed-*/history.csv")):
             charts[f"learning_{dataset}"] = learning(dataset, profile, results)
-        if dataset in seen:
-            charts[f"page_{dataset}"] = page(dataset, profile, results)
+    charts |= {f"page_{dataset}": grid for dataset, grid in pages(profile, results).items()}
     if (root / "probes.csv").is_file():
         charts["probes"] = probes(profile, results)
         for dataset in read_csv("probes", profile, results)["dataset"].unique():

@@ -249,8 +249,13 @@ def ablation(frame, title: str, published_db: float | None = None) -> Chart:
         frame: rows as `ablations.table` gives them; rows without a figure are left out.
         title: over the figure.
         published_db: marked by a line.
+
+    Raises:
+        ValueError: where no variant was run.
     """
     frame = frame[frame["figure"] == "psnr_db"].dropna(subset="mean")[::-1]
+    if frame.empty:
+        raise ValueError("no variant of this ablation was run in this profile: `lga ablate` does")
     figure = Chart(figsize=(7.2, 0.42 * len(frame) + 1.0), layout="constrained")
     axis = figure.subplots()
     places = np.arange(len(frame))

@@ -121,3 +121,5 @@ def test_ablations_leave_out_what_was_not_run():
     (axis,) = figures.ablation(frame, "what", published_db=18.0).axes
     assert [label.get_text() for label in axis.get_yticklabels()] == ["c", "a"]
     assert len(axis.patches) == 2
+    with pytest.raises(ValueError, match="`lga ablate` does"):
+        figures.ablation(frame[1:2], "what")

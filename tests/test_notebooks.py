@@ -4,7 +4,7 @@ import json
 
 import nbformat
 import pytest
-from conftest import ROOT
+from conftest import ROOT, publish, record
 
 import lga
 from lga import notebooks
@@ -104,6 +104,15 @@ def test_one_place_holds_the_public_address(monkeypatch, tmp_path):
     text = (tmp_path / "README.md").read_text()
     assert address not in text and "/gh/someone/somewhere/" in text
     assert notebooks.write_address() == []
+
+
+def test_tables_are_shown_where_little_was_run(tmp_path):
+    publish(tmp_path, record())
+    namespace = {}
+    for cell in code_cells(ROOT / "notebooks" / "tables.ipynb"):
+        exec(cell.source, namespace)
+        if "parameters" in tags(cell):
+            namespace |= {"profile": "quick", "results_dir": tmp_path}
 
 
 @pytest.mark.slow

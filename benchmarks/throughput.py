@@ -35,10 +35,7 @@ def measure() -> dict[str, float | str]:
     dataset = lga.load_dataset("rotated_mnist", "stand-in")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     steps = STEPS[device.type]
-    settings = lga.settings_for(
-        "paper", "rotated_mnist", "jin2024", train_pairs=256 * steps, validations=1,
-        validation_pairs=1, optimizer="adam", learning_rate=1e-4, schedule="constant",
-    )  # fmt: skip
+    settings = lga.settings_for("paper", train_pairs=256 * steps, validations=1, validation_pairs=1)
     system = lga.build_system("jin2024", dataset, latent_inverse_weight=1e-4).to(device)
     batch = dataset.to(device).pairs("train", settings.batch_size, torch.Generator())
     optimizer = torch.optim.Adam(system.parameters(), lr=1e-4)

@@ -195,16 +195,12 @@ def dataset_block(
             rows.append([*cells, f"{pairs:,}" if pairs else "", row[f"{dataset}_seeds"] or ""])
             notes += [f"({mark}) {changes.replace(')', '')}"] if changes else []
             shown[cells[0]] = row
-    asked, copies = tested_on(frame, dataset)
-    title = f"{dataset}: {'; '.join(sorted(asked)) or 'not run'}"
-    return title, [*header, "pairs", "seeds"], rows, notes + remarks(shown, name, dataset, copies)
-
-
-def tested_on(frame, dataset: str) -> tuple[set[str], bool]:
-    """What a dataset's systems are tested on, and whether stretched copies to train on differ."""
     sources = set(frame[f"{dataset}_source"]) - {""}
     asked = {without_copies(source)[0] for source in sources}
-    return (asked, True) if len(sources) > len(asked) else (sources, False)
+    copies_differ = len(sources) > len(asked)
+    title = f"{dataset}: {'; '.join(sorted(asked if copies_differ else sources)) or 'not run'}"
+    notes += remarks(shown, name, dataset, copies_differ)
+    return title, [*header, "pairs", "seeds"], rows, notes
 
 
 def remarks(shown: Mapping[str, Any], name: str, dataset: str, copies_differ: bool) -> list[str]:
@@ -215,6 +211,8 @@ def remarks(shown: Mapping[str, Any], name: str, dataset: str, copies_differ: bo
 
     Args:
         shown: rows of `table` by the names under which they are shown.
+        name, dataset: of the table and the dataset.
+        copies_differ: whether they trained on different numbers of stretched copies.
     """
     cells = TABLES[name][dataset]
     copies: dict[int, list[str]] = {}

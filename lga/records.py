@@ -70,7 +70,7 @@ class RunFolder:
     def start(self, config: Mapping[str, Any]) -> None:
         """Opens the folder for this process, with the checkpoint of the same configuration if any.
 
-        A checkpoint of another is dropped, which is said.
+        A checkpoint of another is dropped, which is said, and what a killed process began to write.
 
         Raises:
             RuntimeError: when another process is at work on the same run.
@@ -79,14 +79,16 @@ class RunFolder:
         self.partial.mkdir(parents=True, exist_ok=True)
         self._lock()
         text = json.dumps(config, indent=2) + "\n"
-        kept = self.partial / "config.json"
-        if not kept.exists() or kept.read_text() != text:
+        config_file = self.partial / "config.json"
+        kept = {config_file, self.checkpoint, self.partial / "history.csv"}
+        if not config_file.exists() or config_file.read_text() != text:
             if self.checkpoint.exists():
                 said = "was begun with other settings or data: begun anew"
                 print(f"{shown(self.path)} {said}", flush=True)
-            for stale in self.partial.iterdir():
-                stale.unlink()
-        write_whole(kept, text.encode())
+            kept = set()
+        for stale in set(self.partial.iterdir()) - kept:
+            stale.unlink()
+        write_whole(config_file, text.encode())
 
     def _lock(self) -> None:
         # The system drops a lock when its process dies, however it dies.
@@ -100,10 +102,20 @@ class RunFolder:
         self._locks[self.path] = lock
 
     def save_checkpoint(self, tensors: dict[str, Tensor], state: Mapping[str, Any]) -> None:
-        from safetensors.torch import save
+        """Writes what a run goes on from, straight to the file: it may hold gigabytes.
 
-        data = save(tensors, metadata={"state": json.dumps(state)})
-        write_whole(self.checkpoint, data)
+        Raises:
+            OSError: when it cannot be written; the checkpoint before it stays.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import save_file
+
+        part = part_of(self.checkpoint)
+        try:
+            save_file(tensors, part, metadata={"state": json.dumps(state)})
+        except SafetensorError as error:
+            raise OSError(f"{self.checkpoint}: {error}") from error
+        os.replace(part, self.checkpoint)
         self._write_history(state["history"])
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -173,9 +185,14 @@ def run_folder(
 
 def write_whole(path: Path, data: bytes) -> None:
     """Writes a file so that a reader sees the old one or the new one, never a part."""
-    part = path.with_name(f"{path.name}.part")
+    part = part_of(path)
     part.write_bytes(data)
     os.replace(part, path)
+
+
+def part_of(path: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return path.with_name(f"{path.name}.part")
 
 
 def write_weights(folder: Path, weights: Mapping[str, Tensor]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 
@@ -44,6 +45,32 @@ def test_two_processes_do_not_do_the_same_run(tmp_path):
     )
     other = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True)
     assert other.returncode != 0 and "another process is at work" in other.stderr
+
+
+def test_a_checkpoint_that_does_not_fit_leaves_the_one_before(tmp_path):
+    folder = records.run_folder(tmp_path, "quick", "rotated_mnist", "jin2024", 0)
+    folder.start({})
+    folder.save_checkpoint({"a": torch.ones(1)}, {"history": [], "step": 1})
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, usual[1]))
+    try:
+        with pytest.raises(OSError, match=r"checkpoint\.safetensors: .*[Ff]ile too large"):
+            folder.save_checkpoint({"a": torch.ones(10_000)}, {"history": [], "step": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    tensors, state = folder.load_checkpoint()
+    assert state["step"] == 1 and len(tensors["a"]) == 1
+
+
+def test_what_a_killed_process_began_to_write_is_not_kept(tmp_path):
+    folder = records.run_folder(tmp_path, "quick", "rotated_mnist", "jin2024", 0)
+    folder.start({})
+    folder.save_checkpoint({"a": torch.ones(1)}, {"history": [{"step": 1}]})
+    (folder.partial / ".tmp0a1b2c").write_bytes(b"half a checkpoint")
+    folder.start({})
+    assert {path.name for path in folder.partial.iterdir()} == {
+        "config.json", "checkpoint.safetensors", "history.csv",
+    }  # fmt: skip
 
 
 def test_weights_that_were_changed_are_refused(tmp_path):

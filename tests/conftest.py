@@ -1,13 +1,16 @@
 """Shared settings and data of the tests."""
 
 import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import settings
 
 import lga
+from lga.cli import main
 
 settings.register_profile("untimed", deadline=None, max_examples=25)
 settings.load_profile("untimed")
@@ -45,6 +48,20 @@ def cheap_lpips(monkeypatch):
     """The mean absolute error in the place of LPIPS in losses, whose weights a test lacks."""
     monkeypatch.setattr("lga.losses.lpips_network", lambda: None)
     monkeypatch.setattr("lga.losses.lpips", lambda a, b: (a - b).abs().mean((1, 2, 3)))
+
+
+@pytest.fixture
+def cli(monkeypatch, capfd):
+    """Runs `lga` with arguments; gives its exit status and what it printed."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["lga", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capfd.readouterr()
+        return SimpleNamespace(status=stop.value.code or 0, out=out, err=err)
+
+    return run
 
 
 HISTORY_ROW = {"step": 1, "pairs": 64, "seconds": 0.5, "loss": 0.5, "validation_psnr_db": 12.0}

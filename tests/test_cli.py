@@ -2,29 +2,12 @@
 
 import errno
 import json
-import sys
-from types import SimpleNamespace
 
 import pytest
 
 import lga
-from lga.cli import main
 from lga.profiles import LGA
 from lga.records import main_records
-
-
-@pytest.fixture
-def cli(monkeypatch, capfd):
-    """Runs `lga` with arguments; gives its exit status and what it printed."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lga", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        out, err = capfd.readouterr()
-        return SimpleNamespace(status=stop.value.code or 0, out=out, err=err)
-
-    return run
 
 
 def test_list_json_holds_the_contract(cli):

@@ -5,34 +5,39 @@ import subprocess
 import sys
 
 import pytest
+from conftest import record
 
 from lga import catalogue
-from lga.runs import configure, execute
+from lga.runs import configure
 
 
 @pytest.mark.slow
-def test_a_tiny_grid_makes_what_is_missing_and_ends_with_tables(tmp_path):
+def test_a_tiny_grid_makes_what_is_missing_and_ends_with_tables(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     kept = configure("rotated_mnist", "copy_input", results_dir=tmp_path, overrides="test_pairs=20")
-    started = execute(kept)["started_at"]
+    kept.folder.start(kept.config())
+    kept.folder.publish(record("copy_input", started_at="before"), {}, [], {})
     (kept.folder.path / "notebook.ipynb").touch()
-    left = tmp_path / "quick" / "rotated_mnist" / "jin2024" / "seed-0"  # a run without its record
+    left = tmp_path / "quick" / "rotated_mnist" / "mean_image" / "seed-0"  # a run without its record
     left.mkdir(parents=True)
     (left / "notebook.ipynb").touch()
-    command = [
-        sys.executable, "-m", "lga.cli", "reproduce", "--datasets", "rotated_mnist",
-        "--systems", "jin2024,copy_input", "--results", str(tmp_path), "--cores", "2",
-        "--set", "train_pairs=256", "--set", "validations=2", "--set", "test_pairs=20",
-    ]  # fmt: skip
-    grid = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert grid.returncode == 0, grid.stderr
+    locks = tmp_path / ".snakemake" / "locks"  # as another grid has them, or one that was killed
+    locks.mkdir(parents=True)
+    (locks / "0.output.lock").write_text(f"{left / 'metrics.json'}\n")
+    grid = cli(
+        "reproduce", "--datasets", "rotated_mnist", "--systems", "copy_input,mean_image",
+        "--results", tmp_path, "--cores", 2,
+        "--set", "train_pairs=128", "validations=2", "validation_pairs=20", "test_pairs=20",
+    )  # fmt: skip
+    assert grid.status == 0, grid.err
     records = sorted(tmp_path.glob("quick/rotated_mnist/*/seed-0/metrics.json"))
-    assert [p.parts[-3] for p in records] == ["copy_input", "jin2024"]
-    assert json.loads(records[0].read_text())["started_at"] == started
+    assert [p.parts[-3] for p in records] == ["copy_input", "mean_image"]
+    assert json.loads(records[0].read_text())["started_at"] == "before"
     assert (records[1].parent / "notebook.ipynb").stat().st_size
-    assert "# Table 1, quick profile" in grid.stdout and "(stand-in for MNIST)" in grid.stdout
-    assert f"{kept.folder.path} was made with train_pairs=40000, not 256; " in grid.stdout
-    assert "runs: 2, side by side: 2, threads for each: 1" in grid.stdout
-    assert "step" in grid.stderr  # progress is seen while it runs
+    assert "# Table 1, quick profile" in grid.out and "(stand-in for MNIST)" in grid.out
+    assert f"{kept.folder.path} was made with train_pairs=40000, not 128; " in grid.out
+    assert "runs: 2, side by side: 2, threads for each: 1" in grid.out
+    assert "step" in grid.err  # progress is seen while it runs
     assert (tmp_path / "quick" / "table_1.csv").exists()
 
 
@@ -52,31 +57,24 @@ def test_a_grid_starts_with_what_takes_longest_or_is_worth_most():
 
 
 @pytest.mark.slow
-def test_two_grids_at_once_do_a_run_once(tmp_path):
-    command = [
-        sys.executable, "-m", "lga.cli", "reproduce", "--datasets", "rotated_mnist",
-        "--systems", "copy_input", "--results", str(tmp_path), "--cores", "1",
-        "--set", "test_pairs=20",
-    ]  # fmt: skip
-    grids = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                         cwd=tmp_path)
-        for _ in range(2)
-    ]  # fmt: skip
-    shown = [grid.communicate(timeout=300)[0] for grid in grids]
-    assert [grid.returncode for grid in grids] == [0, 0], shown
-    did = ["rotated_mnist/copy_input/seed-0 | " in lines for lines in shown]
-    assert sorted(did) == [False, True], shown
-    (record,) = tmp_path.glob("quick/rotated_mnist/copy_input/seed-*/metrics.json")
-    assert (record.parent / "notebook.ipynb").exists()
+def test_a_run_that_is_asked_for_twice_at_once_is_done_once(cli, tmp_path):
+    arguments = ["run", "rotated_mnist", "--system", "copy_input", "--results", str(tmp_path),
+                 "--set", "test_pairs=20", "--once"]  # as grids ask for it  # fmt: skip
+    command = [sys.executable, "-m", "lga.cli", *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        one = cli(*arguments)
+        beside = other.communicate(timeout=300)[1].decode()
+    assert [one.status, other.returncode] == [0, 0], one.err + beside
+    did = ["rotated_mnist/copy_input/seed-0 | " in shown for shown in (one.err, beside)]
+    assert sorted(did) == [False, True], one.err + beside
+    (made,) = tmp_path.glob("quick/rotated_mnist/copy_input/seed-*/metrics.json")
+    assert (made.parent / "notebook.ipynb").exists()
 
 
 @pytest.mark.slow
-def test_a_failing_run_fails_the_grid(tmp_path):
-    command = [
-        sys.executable, "-m", "lga.cli", "reproduce", "--datasets", "rotated_mnist",
-        "--systems", "jin2024", "--results", str(tmp_path), "--set", "varying=7",
-    ]  # fmt: skip
-    failed = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert failed.returncode == 1 and "cannot vary" in failed.stderr
-    assert "some runs failed" in failed.stderr
+def test_a_failing_run_fails_the_grid(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    failed = cli("reproduce", "--datasets", "rotated_mnist", "--systems", "jin2024",
+                 "--results", tmp_path, "--set", "varying=7")  # fmt: skip
+    assert failed.status == 1 and "cannot vary" in failed.err
+    assert "some runs failed" in failed.err

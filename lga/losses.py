@@ -98,7 +98,8 @@ class ImageLoss:
             return {"perceptual_loss": WITHOUT_LPIPS}
         words = f"LPIPS (VGG), weight {self.perceptual_weight:g}"
         if self.perceptual_images:
-            words += f", {self.perceptual_images} images a step"
+            some = "image" if self.perceptual_images == 1 else "images"
+            words += f", {self.perceptual_images} {some} a step"
         if self.perceptual_after:
             words += f", after {self.perceptual_after:,} pairs"
         return {"perceptual_loss": words}

@@ -250,6 +250,10 @@ def test_the_perceptual_loss_is_added_with_its_weight(name):
     terms = system.loss(pairs)
     assert not lga.SYSTEMS[name]((3, 64, 64), SO3(), width=12).remarks
     assert 0.1 < float(terms["perceptual"].detach()) < 0.5 and "weight 0.5" in str(system.remarks)
+    of_one = lga.SYSTEMS[name](
+        (3, 64, 64), SO3(), width=12, perceptual_weight=0.5, perceptual_images=1
+    )
+    assert "1 image a step" in str(of_one.remarks) and "1 image" not in str(system.remarks)
 
 
 def test_unknown_names_are_errors_that_help(digits):

@@ -33,6 +33,7 @@ class Jin2024(LatentSystem):
             elsewhere.
         perceptual_weight: weight of LPIPS in L_x; the paper uses 0.0005 on the rendered sets. Left
             out, with a remark in the record, where LPIPS' weights are missing.
+        perceptual_images: how many images of a batch LPIPS sees; 0 for all, as published.
         loss_form: L_x, "mse" as published, or "log", its logarithm image by image.
     """
 
@@ -48,6 +49,7 @@ class Jin2024(LatentSystem):
         varying: float = 5 / 6,
         latent_inverse_weight: float = 0.0,
         perceptual_weight: float = 0.0,
+        perceptual_images: int = 0,
         loss_form: Literal["mse", "log"] = "mse",
     ) -> None:
         kind = network_kind(network, image_shape)
@@ -62,7 +64,7 @@ class Jin2024(LatentSystem):
         split = FixedSplit(units, round(varying * units))
         super().__init__(pair, LatentAction(vectors, split))
         self.latent_inverse_weight = latent_inverse_weight
-        self.image_loss = ImageLoss(loss_form, perceptual_weight)
+        self.image_loss = ImageLoss(loss_form, perceptual_weight, perceptual_images)
 
     @property
     def remarks(self) -> dict[str, str]:

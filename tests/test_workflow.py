@@ -18,7 +18,7 @@ def test_a_tiny_grid_makes_what_is_missing_and_ends_with_tables(cli, tmp_path, m
     kept.folder.start(kept.config())
     kept.folder.publish(record("copy_input", started_at="before"), {}, [], {})
     (kept.folder.path / "notebook.ipynb").touch()
-    left = tmp_path / "quick" / "rotated_mnist" / "mean_image" / "seed-0"  # a run without its record
+    left = tmp_path / "quick/rotated_mnist/mean_image/seed-0"  # a run without its record
     left.mkdir(parents=True)
     (left / "notebook.ipynb").touch()
     locks = tmp_path / ".snakemake" / "locks"  # as another grid has them, or one that was killed

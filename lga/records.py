@@ -8,7 +8,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -110,12 +111,11 @@ class RunFolder:
         from safetensors import SafetensorError
         from safetensors.torch import save_file
 
-        part = part_of(self.checkpoint)
         try:
-            save_file(tensors, part, metadata={"state": json.dumps(state)})
+            with whole(self.checkpoint) as part:
+                save_file(tensors, part, metadata={"state": json.dumps(state)})
         except SafetensorError as error:
             raise OSError(f"{self.checkpoint}: {error}") from error
-        os.replace(part, self.checkpoint)
         self._write_history(state["history"])
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -183,16 +183,18 @@ def run_folder(
     return RunFolder(root / profile / dataset / system / f"seed-{seed}")
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file so that a reader sees the old one or the new one, never a part."""
-    part = part_of(path)
-    part.write_bytes(data)
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write a file so that a reader sees the old one or the new one, never a part."""
+    part = path.with_name(f"{path.name}.part")
+    yield part
     os.replace(part, path)
 
 
-def part_of(path: Path) -> Path:
-    """Where a file is written before it takes its place."""
-    return path.with_name(f"{path.name}.part")
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file's bytes, `whole`."""
+    with whole(path) as part:
+        part.write_bytes(data)
 
 
 def write_weights(folder: Path, weights: Mapping[str, Tensor]) -> str:

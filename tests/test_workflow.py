@@ -60,9 +60,10 @@ def test_a_grid_starts_with_what_takes_longest_or_is_worth_most(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_run_that_is_asked_for_twice_at_once_is_done_once(cli, tmp_path):
-    arguments = ["run", "rotated_mnist", "--system", "copy_input", "--results", str(tmp_path),
-                 "--set", "test_pairs=20", "--once"]  # as grids ask for it  # fmt: skip
+def test_two_grids_at_once_do_a_run_once(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["reproduce", "--datasets", "rotated_mnist", "--systems", "copy_input",
+                 "--results", str(tmp_path), "--cores", "1", "--set", "test_pairs=20"]  # fmt: skip
     command = [sys.executable, "-m", "lga.cli", *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         one = cli(*arguments)

@@ -3,9 +3,10 @@
 import json
 import subprocess
 import sys
+import time
 
 import pytest
-from conftest import record
+from conftest import publish, record
 
 from lga import catalogue
 from lga.runs import configure
@@ -73,6 +74,31 @@ def test_two_grids_at_once_do_a_run_once(cli, tmp_path, monkeypatch):
     assert sorted(did) == [False, True], one.err + beside
     (made,) = tmp_path.glob("quick/rotated_mnist/copy_input/seed-*/metrics.json")
     assert (made.parent / "notebook.ipynb").exists()
+
+
+@pytest.mark.slow
+def test_a_grid_keeps_what_another_finished_after_it_was_planned(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, second = (configure("rotated_mnist", name, results_dir=tmp_path).folder
+                     for name in ("copy_input", "mean_image"))  # fmt: skip
+    with first.turn():  # the other is at work on the first
+        command = [sys.executable, "-m", "lga.cli", "reproduce",
+                   "--datasets", "rotated_mnist", "--systems", "copy_input,mean_image",
+                   "--results", str(tmp_path), "--cores", "1"]  # fmt: skip
+        grid = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        planned = tmp_path / ".snakemake" / "incomplete"  # where a job that has begun is noted
+        while grid.poll() is None and not any(planned.glob("*")):
+            time.sleep(0.1)
+        for folder in (first, second):
+            system = folder.path.parent.name
+            publish(tmp_path, record(system, started_at="before"))
+            (folder.path / "notebook.ipynb").write_text(system)
+    said = grid.communicate(timeout=300)[1].decode()
+    assert grid.returncode == 0, said
+    assert " | " not in said  # no cell was executed
+    for folder in (first, second):
+        assert (folder.path / "notebook.ipynb").read_text() == folder.path.parent.name
+        assert json.loads((folder.path / "metrics.json").read_text())["started_at"] == "before"
 
 
 @pytest.mark.slow

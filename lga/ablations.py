@@ -14,7 +14,7 @@ from lga.metrics import lpips_weights
 from lga.paths import RESULTS
 from lga.records import read_record
 from lga.runs import Run, configure, execute, say_if_made_otherwise
-from lga.tables import mean_and_deviation, with_spread, write_csv
+from lga.tables import DECIMALS, mean_and_deviation, with_spread, write_csv
 
 
 @dataclass(frozen=True)
@@ -324,7 +324,10 @@ def overview(name: str, profile: str = "standard", results: Path | str | None = 
         A pandas DataFrame by variant: seeds, then each figure as "mean ± sd" over them.
     """
     frame = table(name, profile, results)
-    frame["said"] = [with_spread(m, s) for m, s in zip(frame["mean"], frame["sd"], strict=True)]
+    frame["said"] = [
+        with_spread(row.mean, row.sd, DECIMALS.get(row.figure, 2))
+        for row in frame[["figure", "mean", "sd"]].itertuples(index=False)
+    ]
     wide = frame.pivot(index="variant", columns="figure", values="said")
     wide = wide.loc[frame["variant"].unique(), list(ABLATIONS[name].figures)]
     wide.insert(0, "seeds", frame.groupby("variant")["seeds"].max())

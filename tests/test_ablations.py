@@ -25,6 +25,7 @@ def test_a_tiny_ablation_becomes_a_table_and_trains_nothing_twice(tmp_path, monk
         budget="train_pairs=64 validations=1 validation_pairs=20 test_pairs=20",
         variants=(ablations.Variant("copy", "copy_input"),
                   ablations.Variant("+ jin", "jin2024", "batch_size=32")),
+        figures=("psnr_db", "ssim"),
     )  # fmt: skip
     monkeypatch.setitem(ablations.ABLATIONS, "tiny", tiny)
     path = ablations.ablate("tiny", "quick", (0, 1), "stand-in", None, tmp_path)
@@ -38,13 +39,16 @@ def test_a_tiny_ablation_becomes_a_table_and_trains_nothing_twice(tmp_path, monk
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 2 and "made with test_pairs=20, not 9; source=stand-in, not real" in said[0]
     assert "kept; remove it to make it again" in said[1]
-    frame = ablations.table("tiny", "quick", tmp_path).set_index("variant")
+    frame = ablations.table("tiny", "quick", tmp_path).query("figure == 'psnr_db'")
+    frame = frame.set_index("variant")
     assert frame.loc["copy", "sd"] == 0 and frame.loc["+ jin", "seeds"] == 2
     assert frame.loc["+ jin", "parameters"] == 329_433
     assert "stand-in" in frame.loc["copy", "source"]
     people = ablations.overview("tiny", "quick", tmp_path)
-    assert list(people.index) == ["copy", "+ jin"] and list(people.columns) == ["seeds", "psnr_db"]
+    assert list(people.index) == ["copy", "+ jin"]
+    assert list(people.columns) == ["seeds", "psnr_db", "ssim"]
     assert people.loc["copy", "psnr_db"].endswith(" ± 0.00")
+    assert people.loc["copy", "ssim"].endswith(" ± 0.000")
 
 
 def test_a_variant_that_needs_lpips_weights_is_left_out_without_them(tmp_path, monkeypatch, capsys):

@@ -325,8 +325,8 @@ def overview(name: str, profile: str = "standard", results: Path | str | None = 
     """
     frame = table(name, profile, results)
     frame["said"] = [
-        with_spread(row.mean, row.sd, DECIMALS.get(row.figure, 2))
-        for row in frame[["figure", "mean", "sd"]].itertuples(index=False)
+        with_spread(mean, deviation, DECIMALS.get(figure, 2))
+        for figure, mean, deviation in frame[["figure", "mean", "sd"]].itertuples(index=False)
     ]
     wide = frame.pivot(index="variant", columns="figure", values="said")
     wide = wide.loc[frame["variant"].unique(), list(ABLATIONS[name].figures)]

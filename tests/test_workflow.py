@@ -87,13 +87,17 @@ def test_a_grid_keeps_what_another_finished_after_it_was_planned(tmp_path, monke
                    "--results", str(tmp_path), "--cores", "1"]  # fmt: skip
         grid = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
         planned = tmp_path / ".snakemake" / "incomplete"  # where a job that has begun is noted
-        while grid.poll() is None and not any(planned.glob("*")):
+        for _ in range(3_000):
+            if grid.poll() is not None or any(planned.glob("*")):
+                break
             time.sleep(0.1)
+        assert any(planned.glob("*"))
         for folder in (first, second):
             system = folder.path.parent.name
             publish(tmp_path, record(system, started_at="before"))
             (folder.path / "notebook.ipynb").write_text(system)
-    said = grid.communicate(timeout=300)[1].decode()
+    with grid:
+        said = grid.communicate(timeout=300)[1].decode()
     assert grid.returncode == 0, said
     assert " | " not in said  # no cell was executed
     for folder in (first, second):

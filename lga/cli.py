@@ -244,7 +244,8 @@ def ablate(
     from lga.catalogue import seed_numbers
     from lga.paths import shown
 
-    path = run_ablation(name, profile, seed_numbers(seeds), source.value, data_root, results)
+    with interruptible():
+        path = run_ablation(name, profile, seed_numbers(seeds), source.value, data_root, results)
     print(f"{path.read_text()}\n({shown(path)})")
 
 
@@ -391,7 +392,7 @@ def one_set_each(words: list[str]) -> list[str]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C ends a run or a grid with one line that says how to go on, and status 130."""
+    """Ctrl-C ends runs with one line that says how to go on, and status 130."""
     try:
         yield
     except KeyboardInterrupt:

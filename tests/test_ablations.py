@@ -82,6 +82,16 @@ def test_a_variant_may_have_pictures_of_its_own(tmp_path, monkeypatch):
     assert list(rows["dataset"]) == ["rotated_mnist", "blocked_mnist"]
 
 
+def test_an_interrupted_ablation_says_how_to_go_on(cli, tmp_path, monkeypatch):
+    def interrupted(run):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ablations, "execute", interrupted)
+    stopped = cli("ablate", "budget", "--source", "stand-in", "--results", tmp_path)
+    assert stopped.status == 130
+    assert stopped.err == "lga: stopped; the same command goes on from the last checkpoint\n"
+
+
 def test_an_unknown_ablation_is_an_error_that_helps():
     with pytest.raises(ValueError, match="did you mean 'ingredients'"):
         ablations.ablate("ingredient")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lga.figures import INK, PAIR_ROWS, Chart, ImageGrid, cut_pairs, image_grid, style
 from lga.paths import RESULTS
-from lga.records import main_records, run_folder
+from lga.records import main_records, read_records, run_folder
 from lga.tables import CONTROLS, PUBLISHED, curves, read_csv, with_all_labels
 
 PALETTE = "colorblind"
@@ -80,21 +80,28 @@ def learning(
 ) -> Chart:
     """Best validation PSNR so far against pairs and against seconds, a line per run.
 
-    What `jin2024` published is marked.
+    What `jin2024` published is marked. Runs on several devices say theirs.
     """
     figure = Chart(figsize=(9.6, 3.6), layout="constrained")
     panels = dict(zip(("pairs", "seconds"), figure.subplots(1, 2, sharey=True), strict=True))
     colors = system_colors()
+    devices = {
+        f"{record['system']}, seed-{record['seed']}": record.get("device")
+        for record in read_records(profile, results)
+        if record["dataset"] == dataset
+    }
+    learned = curves(dataset, systems, profile, results)
+    learned = {label: history for label, history in learned.items() if len(history) > 1}
+    one_device = len({devices[label] for label in learned}) == 1
     lines = {}
-    for label, history in curves(dataset, systems, profile, results).items():
-        if len(history) > 1:
-            name = label.split(",")[0]
-            best = np.maximum.accumulate([row["validation_psnr_db"] for row in history])
-            for key, axis in panels.items():
-                (line,) = axis.plot(
-                    [row[key] for row in history], best, color=colors[name], linewidth=1.4
-                )
-                lines.setdefault(name, line)
+    for label, history in learned.items():
+        name = label.split(",")[0]
+        best = np.maximum.accumulate([row["validation_psnr_db"] for row in history])
+        for key, axis in panels.items():
+            (line,) = axis.plot(
+                [row[key] for row in history], best, color=colors[name], linewidth=1.4
+            )
+            lines.setdefault(name if one_device else f"{name}, {devices[label]}", line)
     published = PUBLISHED[dataset].get("jin2024", {}).get("psnr_db")
     for key, axis in panels.items():
         if published is not None:

@@ -141,3 +141,13 @@ def test_learning_shows_the_best_so_far_and_seeds_of_a_system_share_a_colour(res
     chart = charts.learning("rotated_mnist", "quick", results, ["jin2024"])
     assert list(chart.axes[1].lines[1].get_xdata()) == [10, 20, 30]
     assert len(chart.axes[1].lines) == 3
+
+
+def test_learning_names_devices_where_there_are_several(results):
+    for system, device in (("jin2024", "cpu (1 threads)"), ("lga", "a GPU")):
+        publish(results, record(system, device=device))
+        path = results / f"quick/rotated_mnist/{system}/seed-0/history.csv"
+        path.write_text("step,pairs,seconds,validation_psnr_db\n1,2,3,4\n2,4,6,8\n")
+    (legend,) = charts.learning("rotated_mnist", "quick", results).legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == ["lga, a GPU", "jin2024, cpu (1 threads)", "published"]

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from enum import StrEnum
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,8 +75,10 @@ def list_command(as_json: AsJSON = False) -> None:
     print()
     for profile, about in PROFILES.items():
         print(f"{profile:<18} {about}")
-        if found["trained"][profile]:
-            print(f"{'':<18} trained, for lga.load: {', '.join(found['trained'][profile])}")
+        if trained := [name.split("/") for name in found["trained"][profile]]:
+            print(f'    trained, for lga.load("DATASET/SYSTEM", "{profile}"):')
+        for dataset, runs in groupby(trained, key=itemgetter(0)):
+            print(f"        {dataset:<18} {', '.join(system for _, system in runs)}")
 
 
 @app.command()

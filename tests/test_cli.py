@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 
 import pytest
 
@@ -17,7 +18,13 @@ def test_list_json_holds_the_contract(cli):
     jin = next(s for s in found["systems"] if s["name"] == "jin2024")
     assert jin["parameters"]["rotated_mnist"] == 329_433 and "rotated_mnist" in jin["datasets"]
     assert found["profiles"] == ["quick", "standard", "paper"]
-    assert "329,433" in cli("list").out
+    listed = cli("list").out
+    assert "329,433" in listed
+    for profile, names in found["trained"].items():
+        assert (f'trained, for lga.load("DATASET/SYSTEM", "{profile}"):' in listed) == bool(names)
+    for name in found["trained"]["standard"]:
+        dataset, system = name.split("/")
+        assert re.search(rf"^ +{dataset} +.*\b{system}\b", listed, re.MULTILINE)
 
 
 def test_list_counts_the_parameters_that_runs_have(cli):

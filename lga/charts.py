@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lga.figures import INK, PAIR_ROWS, Chart, ImageGrid, cut_pairs, image_grid, style
 from lga.paths import RESULTS
-from lga.records import main_records, read_records, run_folder
+from lga.records import main_records, run_folder
 from lga.tables import CONTROLS, PUBLISHED, curves, read_csv, with_all_labels
 
 PALETTE = "colorblind"
@@ -85,23 +85,19 @@ def learning(
     figure = Chart(figsize=(9.6, 3.6), layout="constrained")
     panels = dict(zip(("pairs", "seconds"), figure.subplots(1, 2, sharey=True), strict=True))
     colors = system_colors()
-    devices = {
-        f"{record['system']}, seed-{record['seed']}": record.get("device")
-        for record in read_records(profile, results)
-        if record["dataset"] == dataset
-    }
-    learned = curves(dataset, systems, profile, results)
-    learned = {label: history for label, history in learned.items() if len(history) > 1}
-    one_device = len({devices[label] for label in learned}) == 1
+    runs = curves(dataset, systems, profile, results)
+    learned = [(record, history) for record, history in runs if len(history) > 1]
+    one_device = len({record.get("device") for record, _ in learned}) == 1
     lines = {}
-    for label, history in learned.items():
-        name = label.split(",")[0]
+    for record, history in learned:
+        name = record["system"]
+        label = name if one_device else f"{name}, {record.get('device')}"
         best = np.maximum.accumulate([row["validation_psnr_db"] for row in history])
         for key, axis in panels.items():
             (line,) = axis.plot(
                 [row[key] for row in history], best, color=colors[name], linewidth=1.4
             )
-            lines.setdefault(name if one_device else f"{name}, {devices[label]}", line)
+            lines.setdefault(label, line)
     published = PUBLISHED[dataset].get("jin2024", {}).get("psnr_db")
     for key, axis in panels.items():
         if published is not None:

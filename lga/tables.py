@@ -10,7 +10,7 @@ from typing import Any
 
 from lga.metrics import WITHOUT_LPIPS
 from lga.paths import RESULTS
-from lga.records import main_records, read_history, read_records, write_whole
+from lga.records import main_records, read_history, read_record, read_records, write_whole
 from lga.sources import without_copies
 
 Cell = Mapping[str, float]  # metric → published figure
@@ -257,14 +257,14 @@ def missing(value: float | None) -> bool:
 
 def curves(
     dataset: str, systems: Iterable[str], profile: str, results: Path | str | None = None
-) -> dict[str, list[dict[str, float]]]:
-    """The learning curves of some systems' runs on a dataset: rows of `history.csv` by label."""
+) -> list[tuple[dict[str, Any], list[dict[str, float]]]]:
+    """The learning curves of some systems' runs on a dataset: records, with rows of histories."""
     folder = Path(results or RESULTS) / profile / dataset
-    return {
-        f"{system}, {path.parent.name}": read_history(path)
+    return [
+        (read_record(path.with_name("metrics.json")), read_history(path))
         for system in systems
         for path in sorted((folder / system).glob("seed-*/history.csv"))
-    }
+    ]
 
 
 def digits(profile: str, results: Path | str | None = None):

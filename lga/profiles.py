@@ -172,7 +172,6 @@ RULES = (
     # swarnali2025, public script: Adam 1e-3, batches of 64.
     Rule({"learning_rate": 1e-3, "batch_size": 64}, system="swarnali2025", dataset=MNISTS),
     Rule({"learning_rate": 1e-3}, system="swarnali2025", dataset=VOLUMES),
-    Rule({"train_pairs": 600_000}, profile="standard", system="swarnali2025", dataset=MNISTS),
     # Elsewhere its mask starts with everything moving: undecided, it is all zeros, for good, before
     # the networks paint anything that a movement could improve.
     Rule({"initial_logit": 1.0}, system="swarnali2025", dataset=("brain_mri", *RENDERED)),

@@ -155,7 +155,7 @@ RULES = (
     # swarnali2025 half the seconds that lga takes.
     Rule(
         {"train_pairs": 32_000},
-        profile="standard", dataset="brain_3d", system=("jin2024", "swarnali2025"),
+        profile="standard", dataset=VOLUMES, system=("jin2024", "swarnali2025"),
     ),
     # paper: the published optimiser settings; the number of epochs is not published.
     Rule({"train_pairs": 60_000_000, "validations": 200}, profile="paper"),

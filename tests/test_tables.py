@@ -168,7 +168,7 @@ def test_the_readme_says_what_the_records_say():
     lpips = tables.over_seeds(("lpips",), "standard", None).set_index(["dataset", "system"])
     said = [tables.with_spread(lpips.loc["nmr", s]["mean"], lpips.loc["nmr", s]["sd"], 3)
             for s in ("lga", "copy_input")]  # fmt: skip
-    assert "({}, copy {})".format(*said) in " ".join(text.split())
+    assert "({}, copy {})".format(*said) in text
 
 
 @pytest.mark.usefixtures("committed_results")

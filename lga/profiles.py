@@ -8,7 +8,7 @@ from lga.lookup import check_name
 
 PROFILES = {
     "quick": "a minute or two a run on one CPU core, on stand-ins: the story and the plumbing",
-    "standard": "real data, a budget of pairs: minutes to two hours of one CPU core",
+    "standard": "real data, a budget of pairs: minutes to three hours of one CPU core",
     "paper": "the published networks to convergence, three seeds, on a GPU",
 }
 
@@ -120,7 +120,7 @@ RULES = (
          "validations": 5, "bodies": 600, "subjects": 60},
         profile="quick", dataset=VOLUMES,
     ),
-    # standard: minutes to two hours of one CPU core.
+    # standard: minutes to three hours of one CPU core.
     Rule(
         {"train_pairs": 2_000_000, "batch_size": 128, "learning_rate": 2e-3, "schedule": "cosine"},
         profile="standard",

@@ -310,7 +310,7 @@ def update_csv(
 ) -> Path:
     """Puts rows into a profile's `<name>.csv`, in place of those that have the same `keys`.
 
-    They stand where their predecessors stood, rows of new keys at the end.
+    They stand where their predecessors stood, rows of new keys after those that share the first.
 
     Raises:
         ValueError: when the file is damaged.
@@ -320,6 +320,7 @@ def update_csv(
     if (Path(results or RESULTS) / profile / f"{name}.csv").is_file():
         known = read_csv(name, profile, results)
         places = pandas.concat([known, frame])[keys].drop_duplicates()
+        places = places.iloc[pandas.factorize(places[keys[0]])[0].argsort(kind="stable")]
         replaced = known.set_index(keys).index.isin(frame.set_index(keys).index)
         frame = places.merge(pandas.concat([known[~replaced], frame]), on=keys)
     return write_csv(frame, name, profile, results)

@@ -229,6 +229,18 @@ def test_probed_again_rows_take_the_place_of_their_predecessors_alone(tmp_path, 
         probe(systems="jin2042")
 
 
+def test_rows_of_a_new_system_follow_those_of_their_dataset(tmp_path):
+    def table(*rows):
+        return pandas.DataFrame(rows, columns=["dataset", "system", "mean"])
+
+    update = partial(lga.tables.update_csv, name="probes", keys=["dataset", "system"])
+    old = table(("nmr", "lga", 1), ("nmr", "lga", 2), ("brain_3d", "lga", 3))
+    for rows in (old, table(("nmr", "jin2024", 4), ("nmr", "lga", 5))):
+        path = update(rows, profile="quick", results=tmp_path)
+    expected = [["nmr", "lga", 5], ["nmr", "jin2024", 4], ["brain_3d", "lga", 3]]
+    assert pandas.read_csv(path).to_numpy().tolist() == expected
+
+
 def test_networks_are_probed_on_data_that_they_were_trained_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(probes, "TRAIN", 20)
     monkeypatch.setattr(probes, "TEST", 20)

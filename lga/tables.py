@@ -320,7 +320,7 @@ def update_csv(
     if (Path(results or RESULTS) / profile / f"{name}.csv").is_file():
         known = read_csv(name, profile, results)
         places = pandas.concat([known, frame])[keys].drop_duplicates()
-        places = places.iloc[pandas.factorize(places[keys[0]])[0].argsort(kind="stable")]
+        places = places.sort_values(keys[0], kind="stable", key=lambda c: pandas.factorize(c)[0])
         replaced = known.set_index(keys).index.isin(frame.set_index(keys).index)
         frame = places.merge(pandas.concat([known[~replaced], frame]), on=keys)
     return write_csv(frame, name, profile, results)

@@ -1,10 +1,11 @@
 """What "quick", "standard" and "paper" mean: every setting of a run, from one table of rules."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from lga.lookup import check_name
+from lga.options import check_numbers
 
 PROFILES = {
     "quick": "a minute or two a run on one CPU core, on stand-ins: the story and the plumbing",
@@ -42,21 +43,15 @@ class Settings:
     seed: int = 0  # of weights and training pairs; test pairs never change
 
     def __post_init__(self) -> None:
-        for name in ("train_pairs", "batch_size", "validations", "validation_pairs", "test_pairs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("learning_rate", "muon_learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        check_numbers(asdict(self), {field.name: field.default for field in fields(self)})
         check_name("selection", self.selection, ("psnr", "loss", "last"))
         check_name("optimizer", self.optimizer, ("adam", "muon"))
         check_name("schedule", self.schedule, ("constant", "cosine", "exponential"))
-        if not 0 < self.decay <= 1 or self.decay_steps < 1:
-            raise ValueError(
-                f"a decay in (0, 1] over at least 1 step, got {self.decay} over {self.decay_steps}"
-            )
-        if self.warmup_steps < 0 or self.gradient_clip < 0:
-            raise ValueError("warmup_steps and gradient_clip are not negative")
+        if not 0 < self.decay <= 1:
+            raise ValueError(f"decay must be in (0, 1], got {self.decay}")
 
     @property
     def steps(self) -> int:

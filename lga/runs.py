@@ -28,12 +28,12 @@ from lga.datasets import (
     OrbitDataset,
     OwnPictures,
     dataset_options,
-    keyword_options,
     load_dataset,
 )
 from lga.evaluation import evaluate
 from lga.lookup import check_name
 from lga.metrics import WITHOUT_LPIPS, lpips_weights
+from lga.options import check_numbers, keyword_options
 from lga.paths import RESULTS, shown
 from lga.precision import precision_for, subnormals_flushed
 from lga.profiles import PROFILES, SETTING_NAMES, Settings, profile_values
@@ -193,6 +193,7 @@ def configure(
     unchanged = known | profile_values(profile, dataset, system) | {"seed": int(seed)}
     changes = {key: value for key, value in changes.items() if value != unchanged[key]}
     values = unchanged | changes
+    check_numbers(values, dataset_defaults | system_defaults)
     settings = Settings(**{k: v for k, v in values.items() if k in SETTING_NAMES})
     after = values.get("perceptual_after", 0)
     if values.get("perceptual_weight") and after >= settings.train_pairs:
@@ -487,7 +488,7 @@ def typed(key: str, value: Any, default: Any) -> Any:
                 raise ValueError
             return int(number)
         return type(default)(value)
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         kind = "a whole number" if default is None else f"of type {type(default).__name__}"
         raise ValueError(f"{key} must be {kind}, got {value!r}") from None
 

@@ -8,7 +8,17 @@ from pathlib import Path
 import lga
 
 PACKAGE = Path(lga.__file__).parent
-LEAVES = {"devices", "lookup", "metrics", "pairs", "paths", "precision", "sources", "splits"}
+LEAVES = {
+    "devices",
+    "lookup",
+    "metrics",
+    "options",
+    "pairs",
+    "paths",
+    "precision",
+    "sources",
+    "splits",
+}
 MAY_IMPORT = {
     **{leaf: set() for leaf in LEAVES},
     "groups": {"devices"},
@@ -17,12 +27,12 @@ MAY_IMPORT = {
     "latents": {"groups", "representations"},
     "cameras": {"devices", "groups"},
     "losses": {"lookup", "metrics"},
-    "profiles": {"lookup"},
+    "profiles": {"lookup", "options"},
     "systems": {"systems", "cameras", "networks", "latents", "losses", "groups", "pairs", "lookup",
-                "metrics", "representations"},
+                "metrics", "options", "representations"},
     "pictures": {"pictures", "cameras", "groups", "paths", "splits"},
-    "datasets": {"datasets", "cameras", "devices", "groups", "pairs", "pictures", "lookup", "paths",
-                 "sources", "splits"},
+    "datasets": {"datasets", "cameras", "devices", "groups", "pairs", "pictures", "lookup",
+                 "options", "paths", "sources", "splits"},
     "laws": {"metrics", "networks", "systems"},
     "figures": {"metrics", "pairs", "systems"},
     "records": {"paths"},
@@ -30,8 +40,8 @@ MAY_IMPORT = {
     "optimizers": {"precision"},
     "training": {"datasets", "metrics", "optimizers", "pairs", "precision", "profiles", "systems"},
     "evaluation": {"datasets", "laws", "metrics", "pairs", "profiles", "systems"},
-    "runs": {"datasets", "evaluation", "figures", "lookup", "metrics", "paths", "precision",
-             "profiles", "records", "systems", "training"},
+    "runs": {"datasets", "evaluation", "figures", "lookup", "metrics", "options", "paths",
+             "precision", "profiles", "records", "systems", "training"},
     "explorer": {"datasets", "groups", "precision", "runs", "systems"},
     "ablations": {"lookup", "metrics", "paths", "records", "runs", "tables"},
     "charts": {"figures", "paths", "records", "tables"},

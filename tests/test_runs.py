@@ -9,7 +9,7 @@ from conftest import ROOT, SMALL, WITHOUT_WEIGHTS
 
 import lga
 from lga.catalogue import grid, refusals
-from lga.datasets import keyword_options
+from lga.options import keyword_options
 from lga.profiles import PROFILES
 from lga.runs import made_otherwise
 
@@ -99,6 +99,41 @@ def test_settings_refuse_what_cannot_be():
             lga.settings_for("quick", **bad)
     with pytest.raises(ValueError, match="unknown setting 'lr'; known"):
         lga.settings_for("quick", lr=1)
+
+
+@pytest.mark.parametrize(
+    "bad, message",
+    [
+        ("width=0", "width must be at least 1, got 0"),
+        ("depth=-1", "depth must be at least 1, got -1"),
+        ("perceptual_weight=-0.5", r"perceptual_weight must be at least 0, got -0\.5"),
+        ("perceptual_weight=nan", "perceptual_weight must be a finite number"),
+        ("perceptual_images=-1", "perceptual_images must be at least 0"),
+        ("subjects=-1", "subjects must be at least 1"),
+        ("contrasts=-1", "contrasts must be at least 0"),
+        ("sigma=-1", "sigma must be at least 0"),
+        ("train_pairs=inf", "train_pairs must be of type int"),
+        ("learning_rate=nan", "learning_rate must be positive"),
+        ("learning_rate=inf", "learning_rate must be a finite number"),
+        ("warmup_steps=-1", "warmup_steps must be at least 0"),
+        ("seed=-1", "seed must be at least 0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_before_data_are_read(bad, message):
+    with pytest.raises(ValueError, match=message):
+        lga.configure("brain_mri", overrides=bad)
+
+
+def test_numbers_out_of_range_are_refused_from_python_too(digits):
+    with pytest.raises(ValueError, match="latent_dim must be at least 1, got 0"):
+        lga.build_system("jin2024", digits, latent_dim=0)
+    lga.build_system("swarnali2025", digits, initial_logit=-1)
+    with pytest.raises(ValueError, match="turns must be at least 1, got 0"):
+        lga.load_dataset("rotated_mnist", turns=0)
+    with pytest.raises(ValueError, match="square_px=29 is more than a picture's side"):
+        lga.load_dataset("blocked_mnist", square_px=29)
+    with pytest.raises(ValueError, match=r"square_probability is at most 1, got 1\.5"):
+        lga.load_dataset("blocked_mnist", square_probability=1.5)
 
 
 def test_a_perceptual_loss_that_would_never_join_is_refused():

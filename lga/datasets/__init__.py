@@ -1,6 +1,5 @@
 """The datasets, by name, each with a real source and a labelled stand-in."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from lga.datasets.own import OwnPictures
 from lga.datasets.plane_in_the_sky import PlaneInTheSky
 from lga.datasets.rotated_mnist import RotatedMNIST
 from lga.lookup import check_name
+from lga.options import check_numbers, keyword_options
 from lga.paths import DATA
 from lga.splits import SPLITS, Split
 
@@ -41,7 +41,6 @@ __all__ = [
     "Source",
     "Split",
     "dataset_options",
-    "keyword_options",
     "load_dataset",
     "prepare_dataset",
 ]
@@ -66,7 +65,8 @@ def load_dataset(
         options: the dataset's own options, as in its constructor.
 
     Raises:
-        ValueError: for an unknown name or source, or a damaged file.
+        ValueError: for an unknown name or source, an option that is out of range, or a damaged
+            file.
         FileNotFoundError: when the real data are asked for and not there.
     """
     dataset = DATASETS[check_name("dataset", name, DATASETS)]
@@ -96,12 +96,6 @@ def prepare_dataset(name: str, data_root: Path | str | None = None, **inputs: An
     dataset.prepare(Path(data_root or DATA), **given)
 
 
-def keyword_options(function: Callable) -> dict[str, Any]:
-    """The keyword-only parameters of a function or constructor, with their defaults."""
-    parameters = inspect.signature(function).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-
-
 def dataset_options(dataset: type[OrbitDataset]) -> dict[str, Any]:
     """Every option of a dataset: of its constructor, its real source and its stand-in."""
     sources = (dataset, dataset.real, dataset.stand_in)
@@ -114,9 +108,11 @@ def chosen(
     """The options that one source takes; those of the other source are left out.
 
     Raises:
-        ValueError: for an option that neither knows.
+        ValueError: for an option that neither knows, or a number that it cannot be.
     """
+    known = dataset_options(dataset)
     for name in options:
-        check_name(f"option of {dataset.name}", name, dataset_options(dataset))
+        check_name(f"option of {dataset.name}", name, known)
+    check_numbers(options, known)
     mine = keyword_options(dataset) | keyword_options(source)
     return {name: value for name, value in options.items() if name in mine}

@@ -25,6 +25,9 @@ class BlockedMNIST(RotatedMNIST):
         turns, upright: as for `RotatedMNIST`.
         square_px: side of the square.
         square_probability: share of pairs that have one.
+
+    Raises:
+        ValueError: for a square larger than the pictures, or a share above 1.
     """
 
     name = "blocked_mnist"
@@ -39,6 +42,10 @@ class BlockedMNIST(RotatedMNIST):
         square_probability: float = 0.8,
     ) -> None:
         super().__init__(digits, turns=turns, upright=upright)
+        if square_px > min(self.image_shape[1:]):
+            raise ValueError(f"square_px={square_px} is more than a picture's side")
+        if square_probability > 1:
+            raise ValueError(f"square_probability is at most 1, got {square_probability}")
         self.square_px, self.square_probability = square_px, square_probability
 
     def draw(self, split: Split, objects: Tensor, generator: torch.Generator) -> Pairs:

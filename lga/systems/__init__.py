@@ -3,6 +3,7 @@
 import torch
 
 from lga.lookup import check_name
+from lga.options import check_numbers, keyword_options
 from lga.systems.base import LatentSystem, System
 from lga.systems.controls import ActOnImage, CopyInput, MeanImage
 from lga.systems.dupont2020 import Dupont2020
@@ -47,9 +48,11 @@ def build_system(name: str, dataset, seed: int = 0, **options) -> System:
         options: the system's own options, as in its constructor.
 
     Raises:
-        ValueError: for an unknown name, or a dataset that the system cannot serve.
+        ValueError: for an unknown name, a dataset that the system cannot serve, or an option that
+            is out of range.
     """
     check_serves(name, dataset)
+    check_numbers(options, keyword_options(SYSTEMS[name]))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return SYSTEMS[name].for_dataset(dataset, **options)

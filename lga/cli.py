@@ -147,8 +147,12 @@ def train(
     table: Annotated[
         Path | None, typer.Option(help="One's own pictures: file, object, angle_deg or g11 ….")
     ] = None,
-    group: Annotated[str, typer.Option(help="Of one's own: SO2, SO3, Affine, Cyclic(k).")] = "SO2",
-    split: Annotated[str, typer.Option(help="One's own hold out objects or images.")] = "objects",
+    group: Annotated[
+        str | None, typer.Option(help="Of one's own: SO2, SO3, Affine, Cyclic(k) [SO2].")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="One's own hold out objects or images [objects].")
+    ] = None,
     side: Annotated[int | None, typer.Option(help="One's own are made so many pixels.")] = None,
 ) -> None:
     """The same run without a notebook, for clusters and `torchrun`, and for one's own pictures.
@@ -157,10 +161,16 @@ def train(
     `torchrun --nproc-per-node 2 -m lga.cli train rotated_mnist --profile paper` ·
     `lga train pictures --table turns.csv --group SO2 --side 32`
     """
-    from lga.datasets import OwnPictures
+    from lga.datasets import DATASETS, OwnPictures
     from lga.runs import configure, execute
 
-    own = OwnPictures(dataset, str(table), group, split, side) if table else None
+    told = {"group": group, "split": split, "side": side}
+    told = {name: value for name, value in told.items() if value is not None}
+    if table is None and told:
+        raise ValueError(f"--{min(told)} is for one's own pictures, with --table")
+    if table is None and dataset not in DATASETS and Path(dataset).is_dir():
+        raise ValueError(f"{dataset} is a folder: --table FILE says what its pictures show")
+    own = OwnPictures(dataset, str(table), **{"group": "SO2"} | told) if table else None
     run = configure(
         own or dataset, system, profile, seed, source.value, data_root, results, " ".join(overrides)
     )

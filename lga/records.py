@@ -228,7 +228,7 @@ def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Te
     """The configuration, the record and the weights of a finished run.
 
     Raises:
-        FileNotFoundError: when the folder holds no finished run.
+        FileNotFoundError: when the folder holds no finished run, or one without its weights.
         ValueError: when a file is damaged.
     """
     folder = Path(folder)
@@ -236,6 +236,8 @@ def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Te
         raise FileNotFoundError(f"{folder} holds no finished run (no metrics.json)")
     config, record = read_config(folder / "config.json"), read_record(folder / "metrics.json")
     path = folder / "model.safetensors"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds a record without weights")
     weights, _ = read_safetensors(path)
     expected = record.get("weights_sha256")
     if expected and hashlib.sha256(path.read_bytes()).hexdigest() != expected:

@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+from conftest import ROOT
 
 import lga
 from lga.profiles import LGA
@@ -64,6 +65,8 @@ def test_every_command_has_help_with_an_example(cli, command):
         (["train", "rotated_mnist", "--set", "train_pairs=1.5"], "train_pairs must be of type int"),
         (["train", "rotated_mnist", "--set", "batch_size=0"], "batch_size must be at least 1"),
         (["train", "rotated_mnist", "--set", "still"], "an override reads key=value"),
+        (["train", "rotated_mnist", "--group", "Cyclic(4)"], "--group is for one's own pictures"),
+        (["train", ROOT / "docs"], "docs is a folder: --table FILE says what its pictures show"),
         (["train", "rotated_mnist", "--set", "depth=2", "lr=1", "--seed", 1], "setting 'lr'"),
         (["run", "rotated_mnist", "--system", "jin"], "unknown system 'jin'"),
         (["train", "rotated_mnist", "--source", "real", "--data-root", "nowhere"],
@@ -72,6 +75,8 @@ def test_every_command_has_help_with_an_example(cli, command):
         (["reproduce", "--seeds", "a"], "seeds are whole numbers"),
         (["tables", "--profile", "fast"], "unknown profile 'fast'"),
         (["evaluate", "nowhere"], "nowhere holds no finished run"),
+        (["evaluate", ROOT / "results/standard/nmr/jin2024/seed-1"],
+         "seed-1 holds a record without weights"),
         (["data", "prepare", "mnist"], "did you mean 'rotated_mnist'"),
     ],
 )  # fmt: skip

@@ -109,6 +109,15 @@ class LatentAction(nn.Module):
             return self.representation.act(g, z.to(g.dtype))
 
     def forward(self, g: Tensor, z: Tensor) -> Tensor:
-        """Φ_g(z) for elements (N, d, d) and latents (N, C, *spatial)."""
+        """Φ_g(z) for elements (N, d, d) and latents (N, C, *spatial).
+
+        Raises:
+            ValueError: for anything but one matrix of the group's size for every latent.
+        """
+        n, d = len(z), self.group.matrix_dim
+        if g.shape != (n, d, d):
+            raise ValueError(
+                f"{self.group} moves {n} latents by elements ({n}, {d}, {d}), got {tuple(g.shape)}"
+            )
         mask = self.mask(z)
         return mask * self.move(g, z) + (1 - mask) * z

@@ -125,3 +125,10 @@ def test_bad_splits_are_refused():
         FixedSplit(3, 4)
     with pytest.raises(ValueError, match="threshold"):
         LearnedMask(3, threshold=math.e)
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 2), (1, 2, 2), (2, 3, 3)], ids=str)
+def test_matrices_of_another_size_or_number_are_refused(shape):
+    action = LatentAction(Irreps(SO2(), (1, 1)), FixedSplit(2, 2))
+    with pytest.raises(ValueError, match=r"SO2\(\) moves 2 latents by elements \(2, 2, 2\), got"):
+        action(torch.rand(shape), torch.rand(2, 3))

@@ -282,9 +282,12 @@ RULES = (
     Rule(
         {"perceptual_weight": 0.2, "perceptual_images": 2, "perceptual_after": 120_000,
          "selection": "last"},
-        profile="standard", dataset="nmr", system="lga",
+        profile="standard", dataset=RENDERED, system="lga",
     ),
-    Rule({"train_pairs": 432_000}, profile="standard", dataset="plane_in_the_sky", system="lga"),
+    Rule(
+        {"train_pairs": 432_000, "perceptual_after": 408_000},
+        profile="standard", dataset="plane_in_the_sky", system="lga",
+    ),
     Rule({"optimizer": "adam"}, dataset=VOLUMES, system="lga"),
     # Of so few pairs more steps bring more than larger batches.
     Rule({"train_pairs": 100, "batch_size": 2}, profile="quick", dataset=VOLUMES, system="lga"),

@@ -8,17 +8,8 @@ from pathlib import Path
 import lga
 
 PACKAGE = Path(lga.__file__).parent
-LEAVES = {
-    "devices",
-    "lookup",
-    "metrics",
-    "options",
-    "pairs",
-    "paths",
-    "precision",
-    "sources",
-    "splits",
-}
+LEAVES = {"devices", "lookup", "metrics", "options", "pairs", "paths", "precision", "sources",
+          "splits"}  # fmt: skip
 MAY_IMPORT = {
     **{leaf: set() for leaf in LEAVES},
     "groups": {"devices"},

@@ -56,7 +56,7 @@ class ImageLoss:
         joined: whether LPIPS takes part by now, if it is asked for.
 
     Raises:
-        ValueError: for an unknown form.
+        ValueError: for an unknown form, or fewer images or pairs than none.
     """
 
     def __init__(
@@ -67,6 +67,12 @@ class ImageLoss:
         perceptual_after: int = 0,
     ) -> None:
         check_name("loss form", form, PIXEL_LOSSES)
+        if perceptual_images < 0:
+            raise ValueError(
+                f"perceptual_images is 0 for all or a number of them, got {perceptual_images}"
+            )
+        if perceptual_after < 0:
+            raise ValueError(f"perceptual_after is a number of pairs, got {perceptual_after}")
         self.pixel = PIXEL_LOSSES[form]
         self.perceptual_weight, self.perceptual_images = perceptual_weight, perceptual_images
         self.perceptual_after, self.joined = perceptual_after, not perceptual_after

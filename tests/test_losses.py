@@ -53,6 +53,10 @@ def test_image_losses_of_both_directions_add_up_and_lpips_sees_the_first_images(
     assert set(losses.ImageLoss("log")(targets, painted)) == {"pixel"}
     with pytest.raises(ValueError, match="did you mean 'log'"):
         losses.ImageLoss("logs")
+    with pytest.raises(ValueError, match="0 for all"):
+        losses.ImageLoss("log", 0.1, -1)
+    with pytest.raises(ValueError, match="a number of pairs"):
+        losses.ImageLoss("log", 0.1, perceptual_after=-1)
 
 
 @pytest.mark.usefixtures("cheap_lpips")

@@ -147,6 +147,22 @@ def test_loss_falls_on_one_batch(cell):
     assert losses[-1] < share * losses[0]
 
 
+@pytest.mark.parametrize(
+    "cell", [cell for cell in CELLS if cell[0] not in WITHOUT_WEIGHTS], ids="-".join
+)
+def test_images_of_another_size_are_refused(cell):
+    """A network of convolutions would take them, and paint pictures of its own size."""
+    name, dataset = cell
+    system = lga.SYSTEMS[name].for_dataset(lga.DATASETS[dataset], **NARROW.get(name, {})).eval()
+    channels, *sides = system.image_shape
+    g = system.group.identity(2)
+    for shape in ((channels, *[side + 16 for side in sides]), (channels + 1, *sides)):
+        with pytest.raises(ValueError, match=r"images must be \(N, .*got \(2, "):
+            system.transform(torch.rand(2, *shape), g)
+    with pytest.raises(ValueError, match="images must be"):
+        system.transform(torch.rand(system.image_shape), system.group.identity(channels))
+
+
 def test_jin2024_loss_is_the_published_sum(digits):
     system = lga.build_system("jin2024", digits, latent_inverse_weight=0.5)
     pairs = digits.pairs("train", 8, torch.Generator().manual_seed(0))

@@ -31,6 +31,9 @@ class Encoding(NamedTuple):
 class Autoencoder(nn.Module):
     """An encoder E and a decoder D.
 
+    Args:
+        image_shape: of the images, (C, H, W) or (C, D, H, W).
+
     Attributes:
         latent_shape: shape of one latent, (c,) for vectors or (c, h, w) for feature maps.
     """
@@ -38,6 +41,10 @@ class Autoencoder(nn.Module):
     encoder: nn.Module
     decoder: nn.Module
     latent_shape: tuple[int, ...]
+
+    def __init__(self, image_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.image_shape = tuple(image_shape)
 
     def encode(self, x: Tensor) -> Encoding:
         """E(x): images (N, C, H, W) in [0, 1] to latents (N, *latent_shape)."""
@@ -113,7 +120,7 @@ class MNISTAutoencoder(Autoencoder):
         widths: tuple[int, ...] = (32, 64, 64, 64),
         hidden: int = 256,
     ) -> None:
-        super().__init__()
+        super().__init__(image_shape)
         channels, *sides = image_shape
         sizes = [halvings(side, len(widths)) for side in sides]
         deepest = [halved[-1] for halved in sizes]
@@ -164,7 +171,7 @@ class MapAutoencoder(Autoencoder):
     """
 
     def __init__(self, image_shape: tuple[int, ...], widths: tuple[int, int] = (32, 64)) -> None:
-        super().__init__()
+        super().__init__(image_shape)
         channels, *sides = image_shape
         check_sides(sides, 4)
         first, second = widths
@@ -207,7 +214,7 @@ class BrainAutoencoder(Autoencoder):
         image_shape: tuple[int, int, int],
         widths: tuple[int, ...] = (32, 64, 64, 64, 64),
     ) -> None:
-        super().__init__()
+        super().__init__(image_shape)
         channels, height, width = image_shape
         heights, wides = halvings(height, len(widths)), halvings(width, len(widths))
         deep = widths[-1]
@@ -332,7 +339,7 @@ class RenderedAutoencoder(Autoencoder):
     def __init__(
         self, image_shape: tuple[int, int, int], width: int = 64, skip: bool = True
     ) -> None:
-        super().__init__()
+        super().__init__(image_shape)
         channels, height, wide = image_shape
         check_sides((height, wide), 16)
         w1, w2, w4, w8 = (width * factor for factor in (1, 2, 4, 8))

@@ -126,7 +126,7 @@ class CompositeAutoencoder(Autoencoder):
     """
 
     def __init__(self, still: StillNumbers | StillMap, moving: Autoencoder) -> None:
-        super().__init__()
+        super().__init__(moving.image_shape)
         self.still, self.moving = still, moving
         first, *rest = moving.multiplicities
         self.multiplicities = (still.numbers + first, *rest)

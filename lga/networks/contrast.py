@@ -33,7 +33,7 @@ class PixelAutoencoder(Autoencoder):
         logit: bool = False,
         width: int = 64,
     ) -> None:
-        super().__init__()
+        super().__init__(image_shape)
         channels, height, wide = image_shape
         check_sides((height, wide), 16)
         if logit and channels > 1:
@@ -101,7 +101,7 @@ class PatchAutoencoder(Autoencoder):
     def __init__(
         self, image_shape: tuple[int, int, int], numbers: int, *, width: int = 64, depth: int = 2
     ) -> None:
-        super().__init__()
+        super().__init__(image_shape)
         channels, height, wide = image_shape
         check_sides((height, wide), 16)
         self.latent_shape = (numbers, height // 8, wide // 8)

@@ -41,7 +41,7 @@ class ForegroundAutoencoder(Autoencoder):
         neck: int = 24,
         code: int = 96,
     ) -> None:
-        super().__init__()
+        super().__init__(image_shape)
         self.channels, height, wide = image_shape
         check_sides((height, wide), 16)
         self.grid = (height // 16, wide // 16)

@@ -237,7 +237,7 @@ class PolarAutoencoder(Autoencoder):
         depth: int = 8,
         band: float = 0.9,
     ) -> None:
-        super().__init__()
+        super().__init__(image_shape)
         self.channels, self.side = image_shape[0], square_side(image_shape)
         self.multiplicities = tuple(multiplicities)
         stack = FrequencyStack(self.multiplicities)
@@ -341,7 +341,7 @@ class HarmonicAutoencoder(Autoencoder):
         depth: int = 3,
         band: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(image_shape)
         self.channels, self.side = image_shape[0], square_side(image_shape)
         self.harmonics = DiscHarmonics(self.side, band)
         self.multiplicities = tuple(self.channels * m for m in self.harmonics.multiplicities)

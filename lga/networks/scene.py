@@ -97,7 +97,7 @@ class SceneAutoencoder(Autoencoder):
     """
 
     def __init__(self, image_shape: tuple[int, int, int], width: int = 64) -> None:
-        super().__init__()
+        super().__init__(image_shape)
         channels, side, other = image_shape
         if side != other or side % 16 or width % 8:
             raise ValueError(

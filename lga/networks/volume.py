@@ -23,7 +23,7 @@ class VolumeAutoencoder(Autoencoder):
     def __init__(
         self, image_shape: tuple[int, int, int, int], features: int = 7, width: int = 16
     ) -> None:
-        super().__init__()
+        super().__init__(image_shape)
         channels, *sides = image_shape
         self.latent_shape = (channels + features, *sides)
         self.encoder = nn.Sequential(

@@ -24,11 +24,13 @@ class System(nn.Module, ABC):
 
     Attributes:
         group: the group whose elements `transform` takes.
+        image_shape: of the images that `transform` takes, (C, H, W) or (C, D, H, W); None for any.
         remarks: what a run's record says beyond its figures.
         target_views: how many pairs in a row of a training batch share their x1.
     """
 
     group: Group
+    image_shape: tuple[int, ...] | None = None
     target_views: int = 1
     remarks: Mapping[str, Any] = {}
 
@@ -46,7 +48,20 @@ class System(nn.Module, ABC):
 
     @abstractmethod
     def transform(self, x: Tensor, g: Tensor) -> Tensor:
-        """Paints g·x: images (N, C, H, W) in [0, 1] and elements (N, d, d) to images."""
+        """Paints g·x: images (N, C, H, W) in [0, 1] and elements (N, d, d) to images.
+
+        Raises:
+            ValueError: for images of another shape than `image_shape`.
+        """
+
+    def check_images(self, x: Tensor) -> None:
+        """Raises ValueError for anything but a batch of images (N, *image_shape).
+
+        Convolutions take images of other sizes, and what is painted from them is none of theirs.
+        """
+        if self.image_shape is not None and x.shape[1:] != self.image_shape:
+            sizes = ", ".join(map(str, self.image_shape))
+            raise ValueError(f"images must be (N, {sizes}), got {tuple(x.shape)}")
 
     @abstractmethod
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
@@ -95,11 +110,13 @@ class LatentSystem(System):
     def __init__(self, network: Autoencoder, action: LatentAction) -> None:
         super().__init__()
         self.group = action.group
+        self.image_shape = network.image_shape
         self.network = network
         self.action = action
 
     def encode(self, x: Tensor) -> Encoding:
         """E(x): the latent z, and what bypasses the action."""
+        self.check_images(x)
         return self.network.encode(x)
 
     def act(self, g: Tensor, encoding: Encoding) -> Encoding:

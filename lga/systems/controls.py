@@ -70,10 +70,11 @@ class MeanImage(System):
 
     def __init__(self, image_shape: tuple[int, int, int], group: Group) -> None:
         super().__init__()
-        self.group = group
+        self.group, self.image_shape = group, tuple(image_shape)
         self.picture = nn.Parameter(torch.full(image_shape, 0.5))
 
     def transform(self, x: Tensor, g: Tensor) -> Tensor:
+        self.check_images(x)
         return self.picture.expand_as(x)
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:

@@ -63,6 +63,7 @@ class Hwang2023(System):
         warmup_pairs: int = 0,
     ) -> None:
         super().__init__()
+        self.image_shape = tuple(image_shape)
         self.flow = Glow(image_shape, levels, hidden=hidden)
         self.encoder = variational_encoder(image_shape, code)
         with torch.no_grad():
@@ -100,12 +101,14 @@ class Hwang2023(System):
         """D(z, x) for translations g by z, (N, d + 1, d + 1), as `element` gives them.
 
         Raises:
-            ValueError: for the dataset's g, which the system cannot be told.
+            ValueError: for the dataset's g, which the system cannot be told, and for images of
+                another shape than `image_shape`.
         """
         if g.shape[1:] != (self.group.matrix_dim, self.group.matrix_dim):
             raise ValueError(
                 "hwang2023 cannot be told g; show it, with element(pairs) or predict(pairs)"
             )
+        self.check_images(x)
         return self.move(self.group.vector(g), x)
 
     def element(self, pairs: Pairs) -> Tensor:

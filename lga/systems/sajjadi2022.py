@@ -53,7 +53,7 @@ class Sajjadi2022(System):
                 f"images are square with sides divisible by 16, tokens' widths divisible by 64; "
                 f"got {side}×{other} and {tokens}"
             )
-        self.group, self.camera = group, camera
+        self.group, self.camera, self.image_shape = group, camera, tuple(image_shape)
         self.rays, self.target_views = rays, target_views
         self.encoder = TokenEncoder(channels, tokens, depth)
         self.decoder = RayDecoder(channels, tokens)
@@ -84,6 +84,7 @@ class Sajjadi2022(System):
         return self.decoder(together, tokens).reshape(*pixels.shape, -1)
 
     def transform(self, x: Tensor, g: Tensor) -> Tensor:
+        self.check_images(x)
         height, wide = x.shape[2:]
         pixels = torch.arange(height * wide, device=x.device)
         few = max(1, RAYS_AT_ONCE // len(pixels))

@@ -40,7 +40,7 @@ class Winter2022(System):
         width: int = 128,
     ) -> None:
         super().__init__()
-        self.group = group
+        self.group, self.image_shape = group, tuple(image_shape)
         self.encoder = SteerableEncoder(image_shape[0], embedding, Fields(fields, fields))
         self.decoder = CanonicalDecoder(image_shape, embedding, width)
 
@@ -58,6 +58,7 @@ class Winter2022(System):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The embedding (N, e), the same for g·x, and the pose R(v) (N, 2, 2), g R(v) for g·x."""
+        self.check_images(x)
         embedding, v = self.encoder(x)
         cos, sin = F.normalize(v, dim=1, eps=1e-6).unbind(1)
         pose = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)

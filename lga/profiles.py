@@ -274,6 +274,9 @@ RULES = (
         profile=("standard", "paper"), dataset=MNISTS, system="lga_generic",
     ),
     Rule({"batch_size": 16}, dataset=RENDERED, system="lga"),
+    # As many pairs as jin2024, whose network it has; steps chosen on validation pairs.
+    Rule({"muon_learning_rate": 0.01, "batch_size": 8}, dataset=RENDERED, system="lga_generic"),
+    Rule({"train_pairs": 20_000}, profile="standard", dataset=RENDERED, system="lga_generic"),
     Rule({"batch_size": 8}, dataset="brain_mri", system=("lga", "lga_matched")),
     Rule({"batch_size": 16}, dataset="brain_mri", system="lga_generic"),
     Rule({"batch_size": 8}, dataset=VOLUMES, system="lga"),

@@ -152,7 +152,7 @@ RULES = (
     # swarnali2025 half the seconds that lga takes.
     Rule(
         {"train_pairs": 32_000},
-        profile="standard", dataset=VOLUMES, system=("jin2024", "swarnali2025"),
+        profile="standard", dataset=VOLUMES, system=("jin2024", "swarnali2025", "lga_generic"),
     ),
     # paper: the published optimiser settings; the number of epochs is not published.
     Rule({"train_pairs": 60_000_000, "validations": 200}, profile="paper"),
@@ -277,6 +277,7 @@ RULES = (
     # As many pairs as jin2024, whose network it has; steps chosen on validation pairs.
     Rule({"muon_learning_rate": 0.01, "batch_size": 8}, dataset=RENDERED, system="lga_generic"),
     Rule({"train_pairs": 20_000}, profile="standard", dataset=RENDERED, system="lga_generic"),
+    Rule({"muon_learning_rate": 0.01, "batch_size": 8}, dataset=VOLUMES, system="lga_generic"),
     Rule({"batch_size": 8}, dataset="brain_mri", system=("lga", "lga_matched")),
     Rule({"batch_size": 16}, dataset="brain_mri", system="lga_generic"),
     Rule({"batch_size": 8}, dataset=VOLUMES, system="lga"),
@@ -324,7 +325,7 @@ RULES = (
         profile=("standard", "paper"), dataset=RENDERED, system="jin2024",
     ),
     # A volume says more than a digit: 32 vectors of R³.
-    Rule({"latent_dim": 96}, dataset=VOLUMES, system="jin2024"),
+    Rule({"latent_dim": 96}, dataset=VOLUMES, system=("jin2024", "lga_generic")),
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from lga.groups import Group
 from lga.latents import FixedSplit, LatentAction
 from lga.losses import ImageLoss, latent_inverse_loss
 from lga.metrics import psnr_db
-from lga.networks import BrainAutoencoder, MNISTAutoencoder, RenderedAutoencoder
+from lga.networks import Autoencoder, BrainAutoencoder, MNISTAutoencoder, RenderedAutoencoder
 from lga.pairs import Pairs
 from lga.representations import Irreps
 from lga.systems.base import LatentSystem, network_kind
@@ -52,13 +52,7 @@ class Jin2024(LatentSystem):
         perceptual_images: int = 0,
         loss_form: Literal["mse", "log"] = "mse",
     ) -> None:
-        kind = network_kind(network, image_shape)
-        if kind == "mnist":
-            pair = MNISTAutoencoder(image_shape, latent_dim)
-        elif kind == "brain":
-            pair = BrainAutoencoder(image_shape)
-        else:
-            pair = RenderedAutoencoder(image_shape, width, skip)
+        pair = published_networks(image_shape, network, latent_dim, width, skip)
         vectors = Irreps.vectors(group, pair.latent_shape[0])
         units = len(vectors.sizes)
         split = FixedSplit(units, round(varying * units))
@@ -94,3 +88,19 @@ class Jin2024(LatentSystem):
             "attended_distance_px": self.network.attended_distance_px(encoding),
             "psnr_other_skip_db": psnr_db(self.decode(other).clamp(0, 1), pairs.x2),
         }
+
+
+def published_networks(
+    image_shape: tuple[int, ...],
+    kind: str = "auto",
+    latent_dim: int = 24,
+    width: int = 64,
+    skip: bool = True,
+) -> Autoencoder:
+    """E and D of the paper's appendix for images of a shape, as `Jin2024` has them."""
+    kind = network_kind(kind, image_shape)
+    if kind == "mnist":
+        return MNISTAutoencoder(image_shape, latent_dim)
+    if kind == "brain":
+        return BrainAutoencoder(image_shape)
+    return RenderedAutoencoder(image_shape, width, skip)

@@ -15,24 +15,22 @@ from lga.lookup import check_name
 from lga.losses import ImageLoss
 from lga.networks import (
     Autoencoder,
-    BrainAutoencoder,
     CompositeAutoencoder,
     Encoding,
     ForegroundAutoencoder,
     HarmonicAutoencoder,
-    MNISTAutoencoder,
     ObjectField,
     PatchAutoencoder,
     PixelAutoencoder,
     PolarAutoencoder,
-    RenderedAutoencoder,
     StillMap,
     StillNumbers,
     VolumeAutoencoder,
 )
 from lga.pairs import Pairs
 from lga.representations import DirectSum, Irreps, Representation, Restriction, TurnedMaps
-from lga.systems.base import LatentSystem, network_kind
+from lga.systems.base import LatentSystem
+from lga.systems.jin2024 import published_networks
 
 Form = Literal["log", "mse"]
 NETWORKS = ("auto", "plane", "object", "pixels", "volume")
@@ -258,9 +256,10 @@ class LGAGeneric(LGA):
     Nothing in it is tailored to how the group acts on pictures.
 
     Args:
-        image_shape: (C, H, W).
+        image_shape: (C, H, W) or (C, D, H, W).
         group: the group that acts.
         network: "mnist", "brain", "rendered", or "auto" by the image's shape, as for `jin2024`.
+        latent_dim: length of the MNIST network's latent, likewise.
         multiplicities: of a latent's channels by order from 0 on, with commas; "auto" leaves a
             sixth of them alone and shares the rest among the orders.
         width: first width of the rendered network.
@@ -269,21 +268,16 @@ class LGAGeneric(LGA):
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
+        image_shape: tuple[int, ...],
         group: Group,
         *,
         network: str = "auto",
+        latent_dim: int = 24,
         multiplicities: str = "auto",
         width: int = 64,
         loss_form: Form = "log",
     ) -> None:
-        kind = network_kind(network, image_shape)
-        pairs = {
-            "mnist": lambda: MNISTAutoencoder(image_shape),
-            "brain": lambda: BrainAutoencoder(image_shape),
-            "rendered": lambda: RenderedAutoencoder(image_shape, width),
-        }
-        pair = pairs[kind]()
+        pair = published_networks(image_shape, network, latent_dim, width)
         channels = pair.latent_shape[0]
         if multiplicities == "auto":
             copies = shared_multiplicities(group, channels)
@@ -295,12 +289,6 @@ class LGAGeneric(LGA):
                 f"the network has {channels}"
             )
         self.assemble(pair, Irreps(group, copies), group, ImageLoss(loss_form))
-
-    @classmethod
-    def refusal(cls, dataset) -> str | None:
-        if len(dataset.image_shape) > 3:
-            return "is for pictures: its networks have no third axis"
-        return None
 
 
 def way_to_act(group: Group, camera: Camera | None) -> Literal["plane", "object", "pixels"]:

@@ -6,14 +6,14 @@ import torch
 import lga
 from lga.cameras import FLIGHT, TURNTABLE
 from lga.groups import SO3
-from lga.networks.ball import ObjectField, ball_harmonics, places
+from lga.networks.ball import ObjectField, camera_harmonics, places
 from lga.representations import Irreps, coupling, generators
 
 SIDE = 16
 
 
 def harmonics(camera):
-    return ball_harmonics(camera, SIDE, 0.55)
+    return camera_harmonics(camera, SIDE, 0.55)
 
 
 @pytest.mark.parametrize("camera", [FLIGHT, TURNTABLE])
@@ -99,7 +99,7 @@ def test_objects_have_fewer_numbers_than_the_paper_and_exact_laws(dataset):
 
 def test_harmonics_are_numbers_though_a_network_without_memory_asks_first():
     """As `lga list` does, which counts parameters on "meta"."""
-    for cached in (generators, coupling, ball_harmonics):
+    for cached in (generators, coupling, camera_harmonics):
         cached.cache_clear()
     with torch.device("meta"):
         coupling(2)

@@ -191,13 +191,20 @@ def test_what_stays_may_have_a_price(blocked):
 
 @pytest.mark.parametrize(
     "dataset, parameters, numbers",
-    [("rotated_mnist", 329_433, 24), ("blocked_mnist", 329_433, 24), ("brain_mri", 407_105, 1_024)],
+    [
+        ("rotated_mnist", 329_433, 24),
+        ("blocked_mnist", 329_433, 24),
+        ("brain_mri", 407_105, 1_024),
+        ("brain_3d", 867_489, 96),
+        ("adrenal_3d", 867_489, 96),
+    ],
 )
 def test_matched_is_no_larger_than_the_paper(dataset, parameters, numbers):
     run = lga.configure(dataset, "lga_matched", "standard")
     system = lga.SYSTEMS["lga_matched"].for_dataset(lga.DATASETS[dataset], **run.system_options)
     assert parameter_count(system) <= parameters and latent_numbers(system) == numbers
-    paper = lga.SYSTEMS["jin2024"].for_dataset(lga.DATASETS[dataset])
+    options = lga.configure(dataset, "jin2024", "paper").system_options
+    paper = lga.SYSTEMS["jin2024"].for_dataset(lga.DATASETS[dataset], **options)
     assert parameter_count(paper) == parameters and latent_numbers(paper) == numbers
 
 
@@ -239,7 +246,7 @@ def test_latent_laws_hold_to_rounding(blocked, name):
 
 
 def test_numbers_that_mean_nothing_are_refused():
-    with pytest.raises(ValueError, match="still=4 is for turns"):
+    with pytest.raises(ValueError, match="still=4 is for turns of the plane"):
         lga.SYSTEMS["lga_matched"]((1, 128, 128), Affine(), still=4)
     with pytest.raises(ValueError, match="whole numbers with commas, got '4,x'"):
         lga.SYSTEMS["lga_generic"]((1, 28, 28), SO2(), multiplicities="4,x")

@@ -147,14 +147,16 @@ def test_volumes_get_the_published_layers_in_space():
     assert network.decode(encoding).shape == (2, 1, 28, 32, 24)
 
 
-@pytest.mark.parametrize("name", ["lga", "jin2024", "swarnali2025", "act_on_image"])
+@pytest.mark.parametrize(
+    "name", ["lga", "lga_matched", "lga_generic", "jin2024", "swarnali2025", "act_on_image"]
+)
 @torch.no_grad()
 def test_laws_hold_on_volumes(name):
     dataset = lga.load_dataset("adrenal_3d", "stand-in", bodies=12)
     system = lga.build_system(name, dataset).eval()
     pairs = dataset.pairs("train", 3, torch.Generator().manual_seed(0))
     report = lga.laws.law_report(system, pairs.x1, pairs.g, pairs.g.roll(1, 0))
-    if name == "jin2024":
+    if name in ("jin2024", "lga_matched", "lga_generic"):
         assert report["law_compatibility"] < 1e-5 and report["law_inverse"] < 1e-5
     assert system.transform(pairs.x1, pairs.g).shape == pairs.x1.shape
     if name == "swarnali2025":
@@ -182,7 +184,8 @@ def test_who_serves_volumes():
     from lga.catalogue import refusals
 
     served = {s for s in lga.SYSTEMS if "adrenal_3d" not in refusals(s)}
-    assert served == {"copy_input", "mean_image", "act_on_image", "jin2024", "swarnali2025", "lga"}
+    ours = {"lga", "lga_matched", "lga_generic"}
+    assert served == {"copy_input", "mean_image", "act_on_image", "jin2024", "swarnali2025"} | ours
     assert "brain_3d" in refusals("hwang2023")
 
 

@@ -15,6 +15,7 @@ from lga.networks.foreground import ForegroundAutoencoder
 from lga.networks.glow import Glow
 from lga.networks.polar import HarmonicAutoencoder, PolarAutoencoder
 from lga.networks.scene import SceneAutoencoder
+from lga.networks.spherical import SphericalAutoencoder
 from lga.networks.steerable import CanonicalDecoder, Fields, SteerableEncoder
 from lga.networks.tokens import RayDecoder, TokenEncoder, ray_features
 from lga.networks.volume import VolumeAutoencoder
@@ -39,6 +40,7 @@ __all__ = [
     "RayDecoder",
     "RenderedAutoencoder",
     "SceneAutoencoder",
+    "SphericalAutoencoder",
     "SteerableEncoder",
     "StillMap",
     "StillNumbers",

@@ -2,9 +2,9 @@
 
 A function on a ball is a sum of spherical Bessel functions j_l(k r) times spherical harmonics
 Y_l(p / r), whose coefficients turn by the Wigner matrices of degree l: they are a sum of
-irreducible representations (`lga.representations`), and turning the object is exact. What
-`networks.polar` does with discs, in space. All is in the camera's axes, in which `Camera.turn` says
-how a group turns the object.
+irreducible representations (`lga.representations`), and turning the object is exact. Fields are in
+the camera's axes, in which `Camera.turn` says how a group turns the object. `networks.spherical`
+says whole volumes in the same harmonics.
 """
 
 import functools
@@ -33,35 +33,33 @@ def places(camera: Camera, side: int) -> Tensor:
     return (seen + seen.new_tensor([0, 0, camera.distance])).reshape(-1, 3)
 
 
-@functools.cache
-def ball_harmonics(
-    camera: Camera, side: int, band: float
-) -> tuple[tuple[int, ...], Tensor, Tensor]:
-    """Harmonics at the `places` that a camera sees.
+def harmonics_at(
+    place: Tensor, radius: float, reach: float, degrees: int | None = None
+) -> tuple[tuple[int, ...], Tensor]:
+    """Harmonics of a ball at some places in and around it.
 
     Coefficients come in the order of `Irreps(SO3(), multiplicities)`: degree by degree, a copy for
-    every zero of j_l up to the band. Analysis is the least-squares inverse of synthesis.
+    every zero of j_l up to the reach. Each has mean square 1 over the places.
 
     Args:
-        camera, side: of the grid of places.
-        band: highest radial frequency, as a share of what the grid can hold.
+        place: (P, 3), in float64.
+        radius: where the functions end.
+        reach: k r of the highest radial frequency at the radius.
+        degrees: how many there may be, from 0 on; all of them unless said.
 
     Returns:
-        Multiplicities, synthesis (coefficients, places) and analysis (places, coefficients).
+        Multiplicities, and synthesis (coefficients, P) in float64.
     """
     from scipy.optimize import brentq
     from scipy.special import spherical_jn
 
-    with torch.device("cpu"):  # what is kept does not depend on who asks first
-        place = places(camera, side)
     r = place.norm(dim=1)
-    inside, share = r < RADIUS, (r / RADIUS).numpy()
+    inside, (shares, of_place) = r < radius, (r / radius).unique(return_inverse=True)
 
-    reach = band * math.pi * RADIUS * side / MARGIN
     grid = np.linspace(1e-3, reach, 4_000)
     rows: list[Tensor] = []
     multiplicities: list[int] = []
-    while True:
+    while degrees is None or len(multiplicities) < degrees:
         degree = len(multiplicities)
         j = functools.partial(spherical_jn, degree)
         changes = np.flatnonzero(np.diff(np.sign(j(grid))))
@@ -70,11 +68,29 @@ def ball_harmonics(
         multiplicities.append(len(changes))
         angular = spherical_harmonics(degree, place / r.clamp(min=1e-9)[:, None])
         for zero in (brentq(j, grid[k], grid[k + 1]) for k in changes):
-            radial = torch.from_numpy(j(zero * share)) * inside
+            radial = torch.from_numpy(j(zero * shares.numpy()))[of_place] * inside
             product = (radial[:, None] * angular).mT
             rows.append(product * (len(product) ** 0.5 / product.norm()))
-    synthesis = torch.cat(rows)
-    return tuple(multiplicities), synthesis.float(), torch.linalg.pinv(synthesis).float()
+    return tuple(multiplicities), torch.cat(rows)
+
+
+@functools.cache
+def camera_harmonics(
+    camera: Camera, side: int, band: float
+) -> tuple[tuple[int, ...], Tensor, Tensor]:
+    """Harmonics at the `places` that a camera sees. Analysis is the inverse by least squares.
+
+    Args:
+        camera, side: of the grid of places.
+        band: highest radial frequency, as a share of what the grid can hold.
+
+    Returns:
+        Multiplicities, synthesis (coefficients, places) and analysis (places, coefficients).
+    """
+    with torch.device("cpu"):  # what is kept does not depend on who asks first
+        reach = band * math.pi * RADIUS * side / MARGIN
+        multiplicities, synthesis = harmonics_at(places(camera, side), RADIUS, reach)
+        return multiplicities, synthesis.float(), torch.linalg.pinv(synthesis).float()
 
 
 class ObjectField(nn.Module):
@@ -100,7 +116,7 @@ class ObjectField(nn.Module):
     ) -> None:
         super().__init__()
         self.fields, self.side = fields, side
-        of_one, synthesis, analysis = ball_harmonics(camera, side, band)
+        of_one, synthesis, analysis = camera_harmonics(camera, side, band)
         self.multiplicities = tuple(fields * copies for copies in of_one)
         self.coefficients = fields * len(synthesis)
         # Degree by degree all fields' copies, and from there back to field by field.

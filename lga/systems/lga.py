@@ -23,6 +23,7 @@ from lga.networks import (
     PatchAutoencoder,
     PixelAutoencoder,
     PolarAutoencoder,
+    SphericalAutoencoder,
     StillMap,
     StillNumbers,
     VolumeAutoencoder,
@@ -190,24 +191,26 @@ class LGAMatched(LGA):
 
         turns of the image plane   digits, 24 and 329,433: E and D are polar networks, equivariant
                                    but for aliasing
+        turns of a volume          96 and 867,489: E and D are spherical networks, likewise
         contrast                   brains, 1,024 and 407,105: four numbers for every patch of 8×8
                                    pixels, of which two move
 
     Args:
-        image_shape: (C, S, S); for contrast (C, H, W), sides divisible by 16.
-        group: turns of the image plane, or contrast changes.
-        still: for turns, how many of the 24 numbers are for what stays; 0 for none.
+        image_shape: (C, S, S) or (C, S, S, S); for contrast (C, H, W), sides divisible by 16.
+        group: turns of the image plane or of space, or contrast changes.
+        still: for turns of the plane, how many of the 24 numbers are for what stays; 0 for none.
         multiplicities: of the other numbers, or of a patch's, by order, with commas; "auto" for 24
-            or 20 numbers, or for 4.
-        width, depth: for turns of the decoder's circle; a multiple of 3, 96 by default, and its
-            blocks. Where nothing stays there is room for 11 blocks within `jin2024`'s parameters,
-            beside what stays for 8, the default. For contrast of the maps, 64, and 2 blocks.
+            or 20 numbers, for 96, or for 4.
+        width, depth: for turns of the decoder's circle or sphere; a multiple of 3, 96 by default,
+            and its blocks. Where nothing stays there is room for 11 blocks within `jin2024`'s
+            parameters, beside what stays for 8, the default; on a sphere 6. For contrast of the
+            maps, 64, and 2 blocks.
         loss_form: "log" optimises PSNR, "mse" is `jin2024`'s.
     """
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
+        image_shape: tuple[int, ...],
         group: Group,
         *,
         still: int = 0,
@@ -217,15 +220,20 @@ class LGAMatched(LGA):
         loss_form: Form = "log",
     ) -> None:
         auto = multiplicities == "auto"
-        if isinstance(group, Affine):
-            if still:
-                raise ValueError(
-                    f"still={still} is for turns; a patch's numbers at rest are its own"
+        if still and not isinstance(group, SO2):
+            raise ValueError(f"still={still} is for turns of the plane, where pictures may stay")
+        if not isinstance(group, SO2):
+            in_space = isinstance(group, SO3)
+            preset = (24, 3, 3, 3, 3) if in_space else (2, 2)
+            irreps = Irreps(group, preset if auto else whole_numbers(multiplicities))
+            if in_space:
+                network = SphericalAutoencoder(
+                    image_shape, irreps.multiplicities, width=width or 96, depth=depth or 6
                 )
-            irreps = Irreps(group, (2, 2) if auto else whole_numbers(multiplicities))
-            network = PatchAutoencoder(
-                image_shape, irreps.channels, width=width or 64, depth=depth or 2
-            )
+            else:
+                network = PatchAutoencoder(
+                    image_shape, irreps.channels, width=width or 64, depth=depth or 2
+                )
             self.assemble(network, irreps, group, ImageLoss(loss_form))
             return
         if auto:
@@ -245,8 +253,9 @@ class LGAMatched(LGA):
     def refusal(cls, dataset) -> str | None:
         if dataset.camera is not None:
             return "is for other pictures: lga itself has fewer numbers and parameters than jin2024"
-        if len(dataset.image_shape) > 3 or not isinstance(dataset.group, (SO2, Affine)):
-            return "has networks for turns of the image plane and for contrast only"
+        turns = SO3 if len(dataset.image_shape) == 4 else (SO2, Affine)
+        if not isinstance(dataset.group, turns):
+            return "has networks for turns of the image plane or of a volume and for contrast only"
         return None
 
 

@@ -39,7 +39,8 @@ def harmonics_at(
     """Harmonics of a ball at some places in and around it.
 
     Coefficients come in the order of `Irreps(SO3(), multiplicities)`: degree by degree, a copy for
-    every zero of j_l up to the reach. Each has mean square 1 over the places.
+    every zero of j_l up to the reach; the squares of each sum to 1 over the places, on average over
+    the numbers of its degree.
 
     Args:
         place: (P, 3), in float64.
@@ -48,7 +49,7 @@ def harmonics_at(
         degrees: how many there may be, from 0 on; all of them unless said.
 
     Returns:
-        Multiplicities, and synthesis (coefficients, P) in float64.
+        Multiplicities, and harmonics (coefficients, P) in float64.
     """
     from scipy.optimize import brentq
     from scipy.special import spherical_jn

@@ -23,9 +23,7 @@ LARGEST_SIDE = 48
 
 
 @functools.cache
-def cube_harmonics(
-    side: int, band: float, degrees: int
-) -> tuple[tuple[int, ...], Tensor, Tensor, Tensor]:
+def cube_harmonics(side: int, band: float, degrees: int) -> tuple[tuple[int, ...], Tensor, Tensor]:
     """Harmonics at the voxels of a cube that lie in the ball within it.
 
     Args:
@@ -34,9 +32,8 @@ def cube_harmonics(
         degrees: how many there may be, from 0 on.
 
     Returns:
-        Multiplicities; synthesis (coefficients, voxels), as `ball.harmonics_at`; the inverse of
-        their products with one another, which makes analysis by least squares of its transpose;
-        which voxels of the cube, in a row, they are.
+        Multiplicities; harmonics (coefficients, voxels), as `ball.harmonics_at`; which of the
+        cube's voxels, in a row, they are.
     """
     with torch.device("cpu"):  # what is kept does not depend on who asks first
         place = torch.arange(side).double() - (side - 1) / 2
@@ -45,10 +42,8 @@ def cube_harmonics(
         radius = side / 2 + 1
         inside = (voxels.norm(dim=1) < radius).nonzero()[:, 0]
         reach = band * math.pi * radius
-        multiplicities, exact = harmonics_at(voxels[inside], radius, reach, degrees)
-        synthesis = exact.float()
-        products = (synthesis @ synthesis.mT).double()
-        return multiplicities, synthesis, torch.linalg.inv(products).float(), inside
+        multiplicities, harmonics = harmonics_at(voxels[inside], radius, reach, degrees)
+        return multiplicities, harmonics.float(), inside
 
 
 class DegreeStack(nn.Module):
@@ -203,15 +198,14 @@ class SphericalAutoencoder(Autoencoder):
                 f"ball harmonics are for cubes of up to {LARGEST_SIDE} voxels a side, got "
                 f"{'×'.join(map(str, sides))}"
             )
-        counts, synthesis, unmix, inside = cube_harmonics(self.side, band, degrees)
+        counts, harmonics, inside = cube_harmonics(self.side, band, degrees)
         degrees = len(counts)
         if degrees < len(multiplicities):
             raise ValueError(
                 f"{self.side} voxels a side hold degrees up to {degrees - 1}, "
                 f"not {len(multiplicities) - 1}"
             )
-        self.register_buffer("synthesis", synthesis, persistent=False)
-        self.register_buffer("unmix", unmix, persistent=False)
+        self.register_buffer("harmonics", harmonics, persistent=False)
         self.register_buffer("inside", inside, persistent=False)
         self.volume = DegreeStack(counts)
         self.latent, low = DegreeStack(multiplicities), len(multiplicities)
@@ -231,8 +225,8 @@ class SphericalAutoencoder(Autoencoder):
         self.bias = nn.Parameter(torch.full((self.channels, 1), DARK))
 
     def encode(self, x: Tensor) -> Encoding:
-        coefficients = x.flatten(2)[..., self.inside] @ self.synthesis.mT @ self.unmix
-        sphere = self.sphere.sample(self.lift(self.volume.stacked(coefficients)))
+        products = x.flatten(2)[..., self.inside] @ self.harmonics.mT
+        sphere = self.sphere.sample(self.lift(self.volume.stacked(products)))
         stack = self.sphere.analyse(normalized(self.blocks_in(sphere)), self.latent.degrees)
         return Encoding(self.latent.flat(self.to_latent(stack))[:, 0])
 
@@ -240,7 +234,7 @@ class SphericalAutoencoder(Autoencoder):
         stack = self.from_latent(self.latent.stacked(encoding.z[:, None]))
         sphere = self.blocks_out(self.sphere.sample(stack))
         stack = self.paint(self.sphere.analyse(normalized(sphere)))
-        voxels = self.volume.flat(stack, self.channels) @ self.synthesis
+        voxels = self.volume.flat(stack, self.channels) @ self.harmonics
         # A head's coefficients are tens: steps of one length would take thousands to get there.
         light = torch.sigmoid(20 * voxels.to(self.bias.dtype) + self.bias)
         cube = light.new_zeros(*light.shape[:2], self.side**3).index_copy(2, self.inside, light)

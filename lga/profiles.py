@@ -277,7 +277,10 @@ RULES = (
     # As many pairs as jin2024, whose network it has; steps chosen on validation pairs.
     Rule({"muon_learning_rate": 0.01, "batch_size": 8}, dataset=RENDERED, system="lga_generic"),
     Rule({"train_pairs": 20_000}, profile="standard", dataset=RENDERED, system="lga_generic"),
-    Rule({"muon_learning_rate": 0.01, "batch_size": 8}, dataset=VOLUMES, system="lga_generic"),
+    Rule(
+        {"muon_learning_rate": 0.01, "batch_size": 8},
+        dataset=VOLUMES, system=("lga_generic", "lga_matched"),
+    ),
     Rule({"batch_size": 8}, dataset="brain_mri", system=("lga", "lga_matched")),
     Rule({"batch_size": 16}, dataset="brain_mri", system="lga_generic"),
     Rule({"batch_size": 8}, dataset=VOLUMES, system="lga"),

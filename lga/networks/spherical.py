@@ -193,7 +193,7 @@ class SphericalAutoencoder(Autoencoder):
         super().__init__(image_shape)
         self.channels, *sides = image_shape
         self.side = sides[0]
-        if len(set(sides)) > 1 or self.side > LARGEST_SIDE:
+        if sides != [self.side] * 3 or self.side > LARGEST_SIDE:
             raise ValueError(
                 f"ball harmonics are for cubes of up to {LARGEST_SIDE} voxels a side, got "
                 f"{'×'.join(map(str, sides))}"

@@ -219,35 +219,34 @@ class LGAMatched(LGA):
         depth: int | None = None,
         loss_form: Form = "log",
     ) -> None:
-        auto = multiplicities == "auto"
         if still and not isinstance(group, SO2):
             raise ValueError(f"still={still} is for turns of the plane, where pictures may stay")
-        if not isinstance(group, SO2):
-            in_space = isinstance(group, SO3)
-            preset = (24, 3, 3, 3, 3) if in_space else (2, 2)
-            irreps = Irreps(group, preset if auto else whole_numbers(multiplicities))
-            if in_space:
-                network = SphericalAutoencoder(
-                    image_shape, irreps.multiplicities, width=width or 96, depth=depth or 6
-                )
-            else:
-                network = PatchAutoencoder(
-                    image_shape, irreps.channels, width=width or 64, depth=depth or 2
-                )
-            self.assemble(network, irreps, group, ImageLoss(loss_form))
-            return
-        if auto:
-            multiplicities = "4,3,2,2,1" if still else "4,3,3,2,2"
-        network = PolarAutoencoder(
-            image_shape,
-            whole_numbers(multiplicities),
-            channels_in=image_shape[0] + bool(still),
-            width=width or 96,
-            depth=depth or 8,
-        )
-        if still:
-            network = CompositeAutoencoder(StillNumbers(image_shape, still), network)
-        self.assemble(network, Irreps(SO2(), network.multiplicities), group, ImageLoss(loss_form))
+
+        def copies(preset: str) -> tuple[int, ...]:
+            return whole_numbers(preset if multiplicities == "auto" else multiplicities)
+
+        if isinstance(group, SO3):
+            irreps = Irreps(group, copies("24,3,3,3,3"))
+            network = SphericalAutoencoder(
+                image_shape, irreps.multiplicities, width=width or 96, depth=depth or 6
+            )
+        elif isinstance(group, Affine):
+            irreps = Irreps(group, copies("2,2"))
+            network = PatchAutoencoder(
+                image_shape, irreps.channels, width=width or 64, depth=depth or 2
+            )
+        else:
+            network = PolarAutoencoder(
+                image_shape,
+                copies("4,3,2,2,1" if still else "4,3,3,2,2"),
+                channels_in=image_shape[0] + bool(still),
+                width=width or 96,
+                depth=depth or 8,
+            )
+            if still:
+                network = CompositeAutoencoder(StillNumbers(image_shape, still), network)
+            irreps = Irreps(SO2(), network.multiplicities)
+        self.assemble(network, irreps, group, ImageLoss(loss_form))
 
     @classmethod
     def refusal(cls, dataset) -> str | None:

@@ -394,17 +394,26 @@ def rotate_maps(g: Tensor, maps: Tensor) -> Tensor:
         The turned maps, of the same shape. H and W (and D) may differ from one another: angles
         are true angles, measured in pixels.
     """
-    k = g.shape[-1]
+    return resample_maps(g.transpose(-1, -2), maps)
+
+
+def resample_maps(pull_back: Tensor, maps: Tensor) -> Tensor:
+    """Maps f(A p) of maps f, about their centre, as `rotate_maps` where A = g⁻¹.
+
+    Args:
+        pull_back: A, (N, 2, 2) or (N, 3, 3): where each place takes its value from.
+        maps: as for `rotate_maps`.
+    """
+    k = pull_back.shape[-1]
     if maps.ndim != k + 2:
         raise ValueError(f"{k}×{k} rotations turn maps with {k} spatial axes, got {maps.ndim - 2}")
     # Rows run down and depth runs away from the viewer, so y and z change sign on the grid.
     half = tuple(side / 2 for side in maps.shape[:1:-1])
     flip, half_size = (
-        constant(torch.tensor, numbers, device=g.device, dtype=g.dtype)
+        constant(torch.tensor, numbers, device=pull_back.device, dtype=pull_back.dtype)
         for numbers in ((1.0, -1.0, -1.0)[:k], half)
     )
-    pull_back = flip[:, None] * g.transpose(-1, -2) * flip
-    pull_back = pull_back * half_size / half_size[:, None]
-    theta = F.pad(pull_back, (0, 1))
+    on_grid = flip[:, None] * pull_back * flip * half_size / half_size[:, None]
+    theta = F.pad(on_grid, (0, 1))
     grid = F.affine_grid(theta, list(maps.shape), align_corners=False)
     return F.grid_sample(maps, grid.to(maps.dtype), padding_mode="zeros", align_corners=False)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lga.datasets.base import Labelled, OrbitDataset
 from lga.devices import sent
-from lga.groups import rotate_maps
+from lga.groups import resample_maps, rotate_maps
 from lga.pairs import Pairs
 from lga.pictures.originals import Originals
 from lga.splits import Split
@@ -52,9 +52,22 @@ class TurnedOriginals(OrbitDataset):
             absolute[:n] = self.group.identity(1)
         absolute = sent(absolute, self.device)
         originals = self.unmoved(split, objects)
-        x1, x2 = rotate_maps(absolute, torch.cat([originals, originals])).chunk(2)
+        pull_back = self.pull_back(split, absolute, generator)
+        x1, x2 = resample_maps(pull_back, torch.cat([originals, originals])).chunk(2)
         R1, R2 = absolute.chunk(2)
         return Pairs(x1, x2, self.group.compose(R2, self.group.inverse(R1)))
+
+    def pull_back(self, split: Split, absolute: Tensor, generator: torch.Generator) -> Tensor:
+        """Where places of the images of n pairs take their values from in the originals.
+
+        Args:
+            absolute: R1 of all pairs, then R2, (2n, d, d).
+            generator: for what else is drawn.
+
+        Returns:
+            Linear maps (2n, d, d): R⁻¹, where nothing else happens to the originals.
+        """
+        return absolute.mT
 
     def view(self, split: Split, index: int, g: Tensor) -> Tensor:
         """The original turned by g."""

@@ -192,6 +192,21 @@ ABLATIONS = {
                     "train_pairs=16000 test_pairs=2000", source="stand-in"),
         ),
     ),
+    "heads": Ablation(
+        "Which 96 numbers say a turned head, of two that train, and what are warps worth?",
+        "brain_3d",
+        "train_pairs=3200 validations=4 test_pairs=200",
+        tuple(
+            Variant(f"{label}{', heads warped' if warped else ''}", system, f"warped={warped}")
+            for label, system in (
+                ("jin2024", "jin2024"),
+                ("its network, irreps, Muon, log loss", "lga_generic"),
+                ("networks on spheres", "lga_matched"),
+            )
+            for warped in (False, True)
+        ),
+        ("psnr_db", "ssim"),
+    ),
     "selection": Ablation(
         "What does it change to keep the weights of the least validation loss, as jin2024 does?",
         "rotated_mnist",

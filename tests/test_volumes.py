@@ -6,6 +6,7 @@ import torch
 from skimage.metrics import structural_similarity
 
 import lga
+from lga.datasets.brain_3d import warps
 from lga.groups import SO3
 from lga.metrics import ssim
 from lga.networks import MapAutoencoder, MNISTAutoencoder
@@ -117,6 +118,41 @@ def test_brains_in_space_have_the_side_that_is_asked_for(subject):
         assert lga.DATASETS["brain_3d"].for_options(side=side).image_shape == dataset.image_shape
         seen = dataset.view("test", 0, SO3().identity(1))[0, 0]
         np.testing.assert_allclose(seen.numpy(), read_cube(subject, side), atol=0.003)
+
+
+@pytest.fixture(scope="module")
+def heads():
+    return lga.load_dataset("brain_3d", "stand-in", subjects=10)
+
+
+def test_warped_heads_train_and_nothing_else_is_touched(heads):
+    warped = lga.load_dataset("brain_3d", "stand-in", subjects=10, warped=True)
+    assert warped.remarks["protocol"] == "training volumes warped" and not heads.remarks
+    for split in ("validation", "test"):
+        for plain, same in zip(
+            heads.fixed_pairs(split, 4), warped.fixed_pairs(split, 4), strict=True
+        ):
+            assert torch.equal(plain.x1, same.x1) and torch.equal(plain.x2, same.x2)
+    first, second = (
+        data.pairs("train", 12, torch.Generator().manual_seed(0)) for data in (heads, warped)
+    )
+    assert torch.equal(first.g, second.g)
+    assert ((first.x1 - second.x1).abs().flatten(1).mean(1) > 0.005).all()
+    # Both volumes of a pair are warped alike: g takes one to the other.
+    turned = lga.groups.rotate_maps(second.g, second.x1)
+    assert lga.metrics.psnr_db(turned, second.x2).min() > 30
+
+
+def test_warps_mirror_half_of_the_heads_and_keep_them_in_the_ball(heads):
+    pull_back = warps(200, torch.Generator().manual_seed(0))
+    assert 0.3 < (pull_back.det() < 0).float().mean() < 0.7
+    volume = pull_back.det().abs()
+    assert 0.69 < volume.min() and volume.max() < 1.45 and volume.std() > 0.05
+    head = heads.originals.images["train"][:1].float() / 255
+    warped = lga.groups.resample_maps(pull_back, head.expand(200, -1, -1, -1, -1))
+    place = torch.linspace(-1, 1, 33)[1:] - 1 / 32
+    radius = (place[:, None, None] ** 2 + place[:, None] ** 2 + place**2).sqrt()
+    assert (warped * (radius > 1)).sum() < 0.003 * warped.sum()
 
 
 @pytest.mark.parametrize("data_range", [1.0, 255.0])

@@ -9,13 +9,15 @@ from typing import Self
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lga.datasets.brain_mri import BrainMRI
 from lga.datasets.turned import TurnedOriginals
+from lga.devices import sent
 from lga.groups import SO3
 from lga.pictures.files import cached
 from lga.pictures.originals import Originals
-from lga.splits import SPLITS, split_objects
+from lga.splits import SPLITS, Split, split_objects
 
 STAND_IN = "the ICBM152 template bent in space (stand-in for T1 volumes of subjects)"
 SIDE = 32
@@ -27,6 +29,8 @@ class Brain3D(TurnedOriginals):
 
     Args:
         originals: volumes uint8 (n, 1, S, S, S).
+        warped: whether volumes that train are mirrored, stretched and sheared at random (see
+            `warps`): a few subjects are soon known by heart.
     """
 
     name = "brain_3d"
@@ -36,8 +40,18 @@ class Brain3D(TurnedOriginals):
     image_shape = (1, SIDE, SIDE, SIDE)
     sources = ("a folder of T1 and brain mask NIfTI pairs", STAND_IN)
 
-    def __init__(self, originals: Originals) -> None:
+    def __init__(self, originals: Originals, *, warped: bool = False) -> None:
         super().__init__(originals)
+        self.warped = warped
+        if warped:
+            self.remarks = {"protocol": "training volumes warped"}
+
+    def pull_back(self, split: Split, absolute: Tensor, generator: torch.Generator) -> Tensor:
+        turned_back = super().pull_back(split, absolute, generator)
+        if not (self.warped and split == "train"):
+            return turned_back
+        of_pairs = sent(warps(len(absolute) // 2, generator), self.device)
+        return of_pairs.repeat(2, 1, 1) @ turned_back
 
     @classmethod
     def for_options(cls, *, side: int = SIDE, **options) -> type[Self]:
@@ -77,7 +91,26 @@ class Brain3D(TurnedOriginals):
     prepare = staticmethod(BrainMRI.prepare)
 
 
-def in_splits(cubes: torch.Tensor, source: str) -> Originals:
+def warps(n: int, generator: torch.Generator) -> Tensor:
+    """Where places of n warped heads take their values from in the head, (n, 3, 3).
+
+    About as far as heads differ: half are mirrored, each axis is stretched by up to 1.13 and the
+    later ones sheared along the earlier by up to 0.15. Hardly anything leaves the ball in the cube.
+    """
+
+    def within(reach: float) -> Tensor:
+        return reach * (2 * torch.rand(n, 3, generator=generator) - 1)
+
+    mirror = torch.where(within(1.0)[:, 0] < 0, -1.0, 1.0)
+    stretch = within(0.12).exp()
+    stretch[:, 0] *= mirror
+    rows, columns = torch.triu_indices(3, 3, offset=1)
+    shear = torch.eye(3).repeat(n, 1, 1)
+    shear[:, rows, columns] = within(0.15)
+    return torch.diag_embed(stretch) @ shear
+
+
+def in_splits(cubes: Tensor, source: str) -> Originals:
     """Cubes (n, 1, S, S, S) in [0, 1], a random fifth of them for test.
 
     Raises:

@@ -71,6 +71,9 @@ def test_a_stack_holds_every_number_once(channels):
     assert torch.equal(places.flat(stack, channels), numbers)
     assert not stack[1:4].any()  # there is no copy of degree 1
     assert (stack != 0).sum() == numbers.numel()
+    # A degree's copies of all channels come first, which is where its matrix looks for them.
+    seen = DegreeLinear(tuple(channels * copies for copies in (3, 0, 2, 1)), (1,) * 4)
+    assert torch.equal((stack[:, 0] != 0).float(), seen.there[seen.degree_of, :, 0])
 
 
 def test_matrices_that_keep_degrees_apart_commute_with_turns():

@@ -50,7 +50,7 @@ class DegreeStack(nn.Module):
     """Where the numbers of `Irreps(SO3(), multiplicities)` stand in a stack of equal degrees.
 
     A stack is (M, N, n): for each degree l its 2l + 1 numbers, M in all, of n copies, with zeros
-    where a degree has fewer.
+    where a degree has fewer. Of several channels each copy holds all of them in a row.
     """
 
     def __init__(self, multiplicities: tuple[int, ...]) -> None:
@@ -66,14 +66,14 @@ class DegreeStack(nn.Module):
         self.register_buffer("places", torch.tensor(places, device="cpu"), persistent=False)
 
     def stacked(self, numbers: Tensor) -> Tensor:
-        """(N, channels, dim) to (M, N, channels · n)."""
+        """(N, channels, dim) to (M, N, n · channels)."""
         flat = numbers.new_zeros(*numbers.shape[:2], self.degrees**2 * self.copies)
         flat = flat.index_copy(2, self.places, numbers)
-        return flat.unflatten(2, (-1, self.copies)).permute(2, 0, 1, 3).flatten(2)
+        return flat.unflatten(2, (-1, self.copies)).permute(2, 0, 3, 1).flatten(2)
 
     def flat(self, stack: Tensor, channels: int = 1) -> Tensor:
-        """The way back: (M, N, channels · n) to (N, channels, dim)."""
-        parts = stack.unflatten(2, (channels, -1)).permute(1, 2, 0, 3)  # (N, channels, M, n)
+        """The way back: (M, N, n · channels) to (N, channels, dim)."""
+        parts = stack.unflatten(2, (-1, channels)).permute(1, 3, 0, 2)  # (N, channels, M, n)
         return parts.flatten(2)[..., self.places]
 
 

@@ -121,6 +121,18 @@ class FrequencyStack(nn.Module):
         return parts.permute(1, 4, 0, 2, 3).flatten(2)
 
 
+def joined_copies(inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Tensor:
+    """Where matrices between stacks join copies that are there, order by order, (K, n, m): 1 or 0.
+
+    Args:
+        inputs, outputs: copies of each order.
+    """
+    there = torch.zeros(len(inputs), max(inputs), max(outputs))
+    for order, (n, m) in enumerate(zip(inputs, outputs, strict=True)):
+        there[order, :n, :m] = 1
+    return there
+
+
 class FrequencyLinear(nn.Module):
     """A complex matrix for every frequency, (K, N, 2 n) to (K, N, 2 m): commutes with turns.
 
@@ -133,16 +145,12 @@ class FrequencyLinear(nn.Module):
         self, inputs: tuple[int, ...], outputs: tuple[int, ...], gain: float = 1.0
     ) -> None:
         super().__init__()
-        K, n, m = len(inputs), max(inputs), max(outputs)
-        there = torch.zeros(2, K, n, m)
-        scale = torch.zeros(K, 1, 1)
-        for k, (a, b) in enumerate(zip(inputs, outputs, strict=True)):
-            there[:, k, :a, :b] = 1
-            scale[k] = gain / math.sqrt(2 * max(a, 1))
+        there = joined_copies(inputs, outputs).repeat(2, 1, 1, 1)
+        scale = torch.tensor([gain / math.sqrt(2 * max(n, 1)) for n in inputs])[:, None, None]
         there[1, 0] = 0  # frequency 0 is real
         self.register_buffer("there", there.flatten(0, 1), persistent=False)
         # Real parts of all frequencies, then imaginary ones: a stack of matrices.
-        self.weight = nn.Parameter((torch.randn(2, K, n, m) * scale * there).flatten(0, 1))
+        self.weight = nn.Parameter((torch.randn(there.shape) * scale * there).flatten(0, 1))
 
     def forward(self, stack: Tensor) -> Tensor:
         real, imaginary = (self.weight * self.there).chunk(2)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lga.networks.autoencoders import DARK, Autoencoder, Encoding
 from lga.networks.ball import harmonics_at
-from lga.networks.polar import normalized
+from lga.networks.polar import joined_copies, normalized
 from lga.representations import spherical_harmonics
 
 LARGEST_SIDE = 48
@@ -89,11 +89,8 @@ class DegreeLinear(nn.Module):
         self, inputs: tuple[int, ...], outputs: tuple[int, ...], gain: float = 1.0
     ) -> None:
         super().__init__()
-        there = torch.zeros(len(inputs), max(inputs), max(outputs))
-        scale = torch.zeros(len(inputs), 1, 1)
-        for degree, (n, m) in enumerate(zip(inputs, outputs, strict=True)):
-            there[degree, :n, :m] = 1
-            scale[degree] = gain / math.sqrt(max(n, 1))
+        there = joined_copies(inputs, outputs)
+        scale = torch.tensor([gain / math.sqrt(max(n, 1)) for n in inputs])[:, None, None]
         degree_of = [degree for degree in range(len(inputs)) for _ in range(2 * degree + 1)]
         self.register_buffer("there", there, persistent=False)
         self.register_buffer("degree_of", torch.tensor(degree_of, device="cpu"), persistent=False)

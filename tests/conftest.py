@@ -37,6 +37,15 @@ WITHOUT_WEIGHTS = ("copy_input", "act_on_image")
 ROOT = Path(__file__).parents[1]
 
 
+def assert_same_tests(dataset, other):
+    """What is done to the objects that train leaves validation and test as they were."""
+    for split in ("validation", "test"):
+        for ours, theirs in zip(
+            dataset.fixed_pairs(split, 8), other.fixed_pairs(split, 8), strict=True
+        ):
+            assert torch.equal(ours.x1, theirs.x1) and torch.equal(ours.x2, theirs.x2)
+
+
 @pytest.fixture(scope="session")
 def digits():
     """Rotated MNIST's stand-in."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from conftest import assert_same_tests
 from PIL import Image
 
 import lga
@@ -148,15 +149,6 @@ def test_every_format_gives_the_same_picture(meshes):
         for name in ("b0.ply", "b1.off", "b2.obj", "b4.stl")
     ]
     assert all(np.array_equal(pictures[0], other) for other in pictures[1:])
-
-
-def assert_same_tests(dataset, more):
-    """Copies to train on leave validation and test as they were."""
-    for split in ("validation", "test"):
-        for ours, theirs in zip(
-            dataset.fixed_pairs(split, 8), more.fixed_pairs(split, 8), strict=True
-        ):
-            assert torch.equal(ours.x1, theirs.x1) and torch.equal(ours.x2, theirs.x2)
 
 
 @pytest.mark.slow

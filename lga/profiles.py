@@ -148,6 +148,7 @@ RULES = (
          "validation_pairs": 100, "validations": 10},
         profile="standard", dataset=VOLUMES,
     ),
+    Rule({"warped": True}, profile="standard", dataset="brain_3d"),
     # After 8,000 pairs jin2024 paints little more than a ball for a head; these take it and
     # swarnali2025 half the seconds that lga takes.
     Rule(

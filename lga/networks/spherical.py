@@ -39,8 +39,9 @@ def cube_harmonics(side: int, band: float, degrees: int) -> tuple[tuple[int, ...
         place = torch.arange(side).double() - (side - 1) / 2
         z, y, x = torch.meshgrid(-place, -place, place, indexing="ij")  # depth 0 is nearest
         voxels = torch.stack([x, y, z], -1).flatten(0, 2)
-        radius = side / 2 + 1
-        inside = (voxels.norm(dim=1) < radius).nonzero()[:, 0]
+        # Where functions end all are small: voxels there could hardly be told what to show.
+        ball, radius = side / 2, (side + 1) / 2
+        inside = (voxels.norm(dim=1) < ball).nonzero()[:, 0]
         reach = band * math.pi * radius
         multiplicities, harmonics = harmonics_at(voxels[inside], radius, reach, degrees)
         return multiplicities, harmonics.float(), inside

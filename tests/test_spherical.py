@@ -133,7 +133,7 @@ def test_spherical_networks_are_equivariant(channels):
         ((1, 16, 16, 12), CODE, "cubes of up to 48 voxels a side, got 16×16×12"),
         ((1, 16, 16), CODE, "cubes of up to 48 voxels a side, got 16×16"),
         ((1, 50, 50, 50), CODE, "cubes of up to 48 voxels a side, got 50×50×50"),
-        ((1, 4, 4, 4), (1,) * 6, "4 voxels a side hold degrees up to 2, not 5"),
+        ((1, 4, 4, 4), (1,) * 6, "4 voxels a side hold degrees up to 1, not 5"),
     ],
 )
 def test_volumes_that_have_no_harmonics_are_refused(shape, code, words):

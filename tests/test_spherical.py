@@ -62,6 +62,12 @@ def test_harmonics_say_what_a_volume_is_and_turn_as_irreps():
         assert psnr_db(moved, rotate_maps(g, volumes(z))).min() > at_least
 
 
+def test_every_voxel_of_the_ball_can_be_told_what_to_show():
+    _, harmonics, _ = cube_harmonics(SIDE, 0.7, 99)
+    reach = harmonics.norm(dim=0)
+    assert reach.min() > 0.5 * reach.median()
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_stack_holds_every_number_once(channels):
     places = DegreeStack((3, 0, 2, 1))

@@ -47,7 +47,6 @@ def turned(fields: Fields, g, x):
 
 @pytest.mark.parametrize("size", [3, 5, 7])
 def test_a_steerable_convolution_commutes_with_quarter_turns(size):
-    torch.manual_seed(0)
     before, after = Fields(2, 3), Fields(4, 2)
     layer = SteerableConv(before, after, size, padding=1).double()
     with torch.no_grad():
@@ -146,7 +145,6 @@ def test_winter2022_takes_small_images_only(side, served):
     ],
 )
 def test_glow_is_exactly_invertible(shape, trained):
-    torch.manual_seed(0)
     flow = Glow(shape, hidden=16)
     with torch.no_grad():
         for name, parameter in flow.named_parameters():
@@ -433,7 +431,6 @@ def test_rays_go_through_pixel_centres(side):
 
 @pytest.fixture(scope="module")
 def rays():
-    torch.manual_seed(0)
     return lga.SYSTEMS["sajjadi2022"](
         (3, 64, 64), SO3(), FLIGHT, tokens=64, depth=1, rays=32, target_views=2
     ).eval()

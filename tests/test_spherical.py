@@ -101,7 +101,7 @@ def test_a_sphere_keeps_degrees_and_a_block_commutes_with_turns():
     assert (samples.square().mean() / 6 / (2 * 3)) == pytest.approx(1, abs=0.4)
     block = SphereBlock(sphere, 4).double()
     torch.testing.assert_close(block(samples), samples)  # to begin with
-    torch.nn.init.normal_(block.out.weight, std=0.5)
+    torch.nn.init.normal_(block.out.weight, std=2.0)
     said = sphere.analyse(block(samples)) - stack
     turned = acted(of_all, turns(3), stack)
     said_of_turned = sphere.analyse(block(sphere.sample(turned))) - turned
@@ -112,7 +112,6 @@ def test_a_sphere_keeps_degrees_and_a_block_commutes_with_turns():
 @pytest.mark.parametrize("channels", [1, 2])
 @torch.no_grad()
 def test_spherical_networks_are_equivariant(channels):
-    torch.manual_seed(0)
     network = SphericalAutoencoder((channels, *[SIDE] * 3), CODE, width=24, depth=2).double()
     for block in (*network.blocks_in, *network.blocks_out):
         torch.nn.init.normal_(block.out.weight, std=0.05)

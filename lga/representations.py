@@ -147,21 +147,24 @@ class Restriction(Representation):
 
 
 class TurnedMaps(Representation):
-    """Whole feature maps, or volumes, turned like an image (`swarnali2025`).
+    """Whole feature maps, or volumes, turned like an image: (g·f)(p) = ρ(g) f(g⁻¹ p).
 
-    A representation at the turns that carry the grid onto itself; up to interpolation at others.
+    What stands at a place turns with it: maps of order 0 are scalars (`swarnali2025`), three of
+    order 1 in space a field of vectors. A representation at the turns that carry the grid onto
+    itself; up to interpolation at others.
 
     Args:
         group: rotations of the plane or of space.
-        channels: how many maps.
+        multiplicities: how many copies of order 0, 1, 2, … stand at every place.
     """
 
-    def __init__(self, group: Group, channels: int) -> None:
-        self.group = group
-        self.sizes, self.moves = (1,) * channels, (True,) * channels
+    def __init__(self, group: Group, multiplicities: Sequence[int]) -> None:
+        self.group, self.at_a_place = group, Irreps(group, multiplicities)
+        self.sizes = self.at_a_place.sizes
+        self.moves = (True,) * len(self.sizes)
 
     def act(self, g, z):
-        return rotate_maps(g, z)
+        return rotate_maps(g, self.at_a_place.act(g, z))
 
 
 class Family(ABC):

@@ -68,7 +68,7 @@ def test_vectors_run_along_channels():
 
 
 def test_maps_turn_with_the_image():
-    action = LatentAction(TurnedMaps(SO2(), 3), FixedSplit(3, 2))
+    action = LatentAction(TurnedMaps(SO2(), (3,)), FixedSplit(3, 2))
     z = torch.rand(1, 3, 7, 7)
     moved = action(Cyclic(4).element(torch.tensor([1])), z)
     torch.testing.assert_close(moved[:, :2], z[:, :2].rot90(1, (2, 3)), rtol=0, atol=1e-5)

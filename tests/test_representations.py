@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lga.groups import SO2, SO3, Affine, Cyclic, Product
+from lga.groups import SO2, SO3, Affine, Cyclic, Product, rotate_maps
 from lga.representations import (
     DirectSum,
     Irreps,
@@ -130,11 +130,35 @@ def test_a_direct_sum_moves_every_part_by_its_own():
 
 
 def test_turned_maps_turn_with_the_image():
-    maps = TurnedMaps(SO2(), 3)
+    maps = TurnedMaps(SO2(), (3,))
     z = torch.rand(1, 3, 7, 7)
     moved = maps.act(Cyclic(4).element(torch.tensor([1])), z)
     torch.testing.assert_close(moved, z.rot90(1, (2, 3)), rtol=0, atol=1e-5)
     assert maps.channels == 3
+
+
+@pytest.mark.parametrize(
+    ("group", "quarters"),
+    [
+        (SO2(), Cyclic(4).element(torch.tensor([1, 2, 3]))),
+        (SO3(), SO3().rotation(torch.eye(3), torch.full((3,), math.pi / 2))),
+    ],
+)
+def test_fields_of_vectors_turn_as_gradients_do(group, quarters):
+    axes = quarters.shape[-1]
+
+    def with_gradient(f):
+        # Arrays run right, down and away; vectors right, up and towards the viewer.
+        ways = ((-1, 1), (-2, -1), (-3, -1))[:axes]
+        slopes = [sign * (f.roll(-1, axis) - f.roll(1, axis)) for axis, sign in ways]
+        return torch.cat([f, *slopes], 1)
+
+    f = torch.rand(3, 1, *[6] * axes)
+    fields = TurnedMaps(group, (1, 1))
+    assert fields.sizes == (1, axes) and all(fields.moves)
+    moved = fields.act(quarters, with_gradient(f))
+    torch.testing.assert_close(moved, with_gradient(rotate_maps(quarters, f)), rtol=0, atol=1e-4)
+    assert (moved - rotate_maps(quarters, with_gradient(f))).abs().max() > 0.5
 
 
 def test_orders_that_a_group_lacks_are_refused():

@@ -40,7 +40,7 @@ class Dupont2020(LatentSystem):
         network = SceneAutoencoder(image_shape, width)
         channels = network.latent_shape[0]
         super().__init__(
-            network, LatentAction(TurnedMaps(SO3(), channels), FixedSplit(channels, channels))
+            network, LatentAction(TurnedMaps(SO3(), (channels,)), FixedSplit(channels, channels))
         )
         self.group, self.camera = group, camera
         self.structural_weight = structural_weight

@@ -105,7 +105,7 @@ class LGA(LatentSystem):
         image_loss = ImageLoss(loss_form, perceptual_weight, perceptual_images, perceptual_after)
         if network == "volume":
             pair = VolumeAutoencoder(image_shape, width=width or 16)
-            self.assemble(pair, TurnedMaps(group, pair.latent_shape[0]), group, image_loss)
+            self.assemble(pair, TurnedMaps(group, (pair.latent_shape[0],)), group, image_loss)
         elif network == "plane":
             pair = HarmonicAutoencoder(
                 image_shape, channels_in=channels + still, width=width or 48, depth=depth

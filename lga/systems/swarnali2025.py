@@ -13,7 +13,7 @@ from lga.lookup import check_name
 from lga.losses import equivariance_loss, invariance_loss, pixel_loss
 from lga.networks import BrainAutoencoder, MapAutoencoder, RenderedAutoencoder
 from lga.pairs import Pairs
-from lga.representations import Irreps, TurnedMaps
+from lga.representations import Irreps, Representation, TurnedMaps
 from lga.systems.base import LatentSystem, network_kind
 
 MASKS = ("learned", "fixed", "all")
@@ -96,8 +96,10 @@ class Swarnali2025(LatentSystem):
             )
 
         channels = pair.latent_shape[0]
-        turned = action == "maps"
-        representation = TurnedMaps(group, channels) if turned else Irreps.vectors(group, channels)
+        if action == "maps":
+            representation: Representation = TurnedMaps(group, (channels,))
+        else:
+            representation = Irreps.vectors(group, channels)
         units = len(representation.sizes)
         if mask == "learned":
             split = LearnedMask(units, threshold, initial_logit, initial_spread)

@@ -16,12 +16,12 @@ class VolumeAutoencoder(Autoencoder):
 
     Args:
         image_shape: (C, D, H, W).
-        features: volumes of features beside the volume.
+        features: how many volumes of features stand beside the volume.
         width: of the convolutions between them.
     """
 
     def __init__(
-        self, image_shape: tuple[int, int, int, int], features: int = 7, width: int = 16
+        self, image_shape: tuple[int, int, int, int], features: int, width: int = 16
     ) -> None:
         super().__init__(image_shape)
         channels, *sides = image_shape
@@ -44,9 +44,11 @@ class VolumeAutoencoder(Autoencoder):
         self.channels = channels
 
     def encode(self, x: Tensor) -> Encoding:
-        return Encoding(torch.cat([x, self.encoder(x).to(x.dtype)], 1))
+        features = self.encoder(x.contiguous(memory_format=torch.channels_last_3d))
+        return Encoding(torch.cat([x, features.to(x.dtype)], 1))
 
     def decode(self, encoding: Encoding) -> Tensor:
         """Volumes (N, C, D, H, W), unclipped."""
         z = encoding.z
-        return z[:, : self.channels] + self.decoder(z).to(z.dtype)
+        residual = self.decoder(z.contiguous(memory_format=torch.channels_last_3d))
+        return z[:, : self.channels] + residual.to(z.dtype)

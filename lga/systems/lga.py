@@ -49,8 +49,9 @@ class LGA(LatentSystem):
                                             stays of the object, before a known camera also fields
                                             in the ball around it; B is x1 without the object
         pixels   contrast                   vectors at every pixel; B is x1
-        volume   a volume turns              z is the volume itself with features beside it, turned
-                                            by interpolation: the laws hold up to that
+        volume   a volume turns              z is the volume itself with a scalar feature and two
+                                            vectors at every voxel, turned by interpolation: the
+                                            laws hold up to that
 
     Args:
         image_shape: (C, H, W), square with even sides for "plane", sides divisible by 16 else; or
@@ -104,8 +105,9 @@ class LGA(LatentSystem):
             )
         image_loss = ImageLoss(loss_form, perceptual_weight, perceptual_images, perceptual_after)
         if network == "volume":
-            pair = VolumeAutoencoder(image_shape, width=width or 16)
-            self.assemble(pair, TurnedMaps(group, (pair.latent_shape[0],)), group, image_loss)
+            fields = TurnedMaps(group, (channels + 1, 2))
+            pair = VolumeAutoencoder(image_shape, fields.channels - channels, width or 16)
+            self.assemble(pair, fields, group, image_loss)
         elif network == "plane":
             pair = HarmonicAutoencoder(
                 image_shape, channels_in=channels + still, width=width or 48, depth=depth

@@ -207,6 +207,18 @@ ABLATIONS = {
         ),
         ("psnr_db", "ssim"),
     ),
+    "fields": Ablation(
+        "What does a volume need beside it at every voxel to be turned, and how is it learned?",
+        "brain_3d",
+        "train_pairs=1600 validations=4 test_pairs=200",
+        (
+            Variant("seven scalars, Adam", "lga", "fields=7 optimizer=adam"),
+            Variant("seven scalars, Muon", "lga", "fields=7"),
+            Variant("a scalar and two vectors, Adam", "lga", "optimizer=adam"),
+            Variant("a scalar and two vectors, Muon", "lga"),
+        ),
+        ("psnr_db", "ssim"),
+    ),
     "selection": Ablation(
         "What does it change to keep the weights of the least validation loss, as jin2024 does?",
         "rotated_mnist",

@@ -107,6 +107,17 @@ def test_every_network_is_as_wide_as_it_is_told(shape, group):
     assert wide > narrow
 
 
+def test_a_volume_begins_by_turning_its_voxels_with_fields_beside_them():
+    system = lga.SYSTEMS["lga"]((2, 6, 6, 6), SO3(), fields="1,2")
+    assert system.action.representation.sizes == (1, 1, 1, 3, 3)
+    x, g = torch.rand(4, 2, 6, 6, 6), SO3().sample(4)
+    z = system.encode(x).z
+    assert z.shape == (4, 9, 6, 6, 6) and torch.equal(z[:, :2], x)
+    assert torch.equal(system.transform(x, g), rotate_maps(g, x))
+    with pytest.raises(ValueError, match="not negative"):
+        lga.SYSTEMS["lga"]((2, 6, 6, 6), SO3(), fields="-1,2")
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_polar_networks_are_equivariant(channels):
     """To rounding under quarter turns, whatever the weights; nearly so at any angle."""

@@ -49,9 +49,9 @@ class LGA(LatentSystem):
                                             stays of the object, before a known camera also fields
                                             in the ball around it; B is x1 without the object
         pixels   contrast                   vectors at every pixel; B is x1
-        volume   a volume turns              z is the volume itself with a scalar feature and two
-                                            vectors at every voxel, turned by interpolation: the
-                                            laws hold up to that
+        volume   a volume turns              z is the volume itself with features at every voxel,
+                                            scalars and vectors, turned by interpolation: the laws
+                                            hold up to that
 
     Args:
         image_shape: (C, H, W), square with even sides for "plane", sides divisible by 16 else; or
@@ -65,6 +65,8 @@ class LGA(LatentSystem):
         width: for "plane" of the convolutions, 48 by default; for "object" of the finest maps, 48;
             for "pixels" of the finest maps, 64; for "volume" of the convolutions, 16.
         depth: for "plane", of the convolutions before and after the turn.
+        fields: for "volume", how many copies of order 0, 1, … stand beside it at every voxel, with
+            commas.
         logit: for "pixels", whether the encoder is given logit(x1): it gives the group away.
         loss_form: "log" optimises PSNR, "mse" is `jin2024`'s.
         perceptual_weight: of LPIPS, which sees textures, beside the pixel loss.
@@ -87,6 +89,7 @@ class LGA(LatentSystem):
         still_price: float = 0.0,
         width: int | None = None,
         depth: int = 3,
+        fields: str = "1,2",
         logit: bool = False,
         loss_form: Form = "log",
         perceptual_weight: float = 0.0,
@@ -105,9 +108,11 @@ class LGA(LatentSystem):
             )
         image_loss = ImageLoss(loss_form, perceptual_weight, perceptual_images, perceptual_after)
         if network == "volume":
-            fields = TurnedMaps(group, (channels + 1, 2))
-            pair = VolumeAutoencoder(image_shape, fields.channels - channels, width or 16)
-            self.assemble(pair, fields, group, image_loss)
+            features = Irreps(group, whole_numbers(fields))
+            scalars, *others = features.multiplicities
+            pair = VolumeAutoencoder(image_shape, features.channels, width or 16)
+            maps = TurnedMaps(group, (channels + scalars, *others))
+            self.assemble(pair, maps, group, image_loss)
         elif network == "plane":
             pair = HarmonicAutoencoder(
                 image_shape, channels_in=channels + still, width=width or 48, depth=depth

@@ -151,7 +151,7 @@ RULES = (
     # A few heads are soon known by heart.
     Rule({"warped": True}, profile="standard", dataset=("brain_mri", "brain_3d")),
     # After 8,000 pairs jin2024 paints little more than a ball for a head; these take it and
-    # swarnali2025 half the seconds that lga takes.
+    # swarnali2025 about the seconds that lga takes.
     Rule(
         {"train_pairs": 32_000},
         profile="standard", dataset=VOLUMES, system=("jin2024", "swarnali2025", "lga_generic"),

@@ -156,6 +156,9 @@ class TurnedMaps(Representation):
     Args:
         group: rotations of the plane or of space.
         multiplicities: how many copies of order 0, 1, 2, … stand at every place.
+
+    Raises:
+        ValueError: for an order that the group does not have.
     """
 
     def __init__(self, group: Group, multiplicities: Sequence[int]) -> None:

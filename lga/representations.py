@@ -97,6 +97,8 @@ class Irreps(Representation):
         return cls(group, (0, channels // size))
 
     def act(self, g, z):
+        if not any(self.moves):
+            return z
         parts = []
         flat = z.flatten(2) if z.ndim > 2 else z[..., None]  # (N, C, S)
         widths = [len(orders) * max(size, 1) for size, orders in self.runs]

@@ -44,8 +44,7 @@ class VolumeAutoencoder(Autoencoder):
         self.channels = channels
 
     def encode(self, x: Tensor) -> Encoding:
-        features = self.encoder(x.contiguous(memory_format=torch.channels_last_3d))
-        return Encoding(torch.cat([x, features.to(x.dtype)], 1))
+        return Encoding(torch.cat([x, self.encoder(x).to(x.dtype)], 1))
 
     def decode(self, encoding: Encoding) -> Tensor:
         """Volumes (N, C, D, H, W), unclipped."""

@@ -219,7 +219,7 @@ RULES = (
         {"width": 8, "batch_size": 4, "learning_rate": 5e-4}, profile="quick", system="dupont2020"
     ),
     Rule(
-        {"width": 16, "batch_size": 8, "learning_rate": 5e-4, "train_pairs": 8_000},
+        {"width": 16, "batch_size": 8, "learning_rate": 5e-4, "train_pairs": 20_000},
         profile="standard", system="dupont2020",
     ),
     # sajjadi2022: Adam 1e-4, warmed up for 2,500 steps, × 0.16 every four million. 32 objects with

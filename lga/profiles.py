@@ -222,7 +222,7 @@ RULES = (
         {"width": 16, "batch_size": 8, "learning_rate": 5e-4, "train_pairs": 20_000},
         profile="standard", system="dupont2020",
     ),
-    # So few pairs leave it with one sky for all, which is grey where channels change places.
+    # For long it paints one sky for all, which is grey where channels change places.
     Rule(
         {"permuted_channels": False},
         profile="standard", dataset="plane_in_the_sky", system="dupont2020",

@@ -1,7 +1,7 @@
 """How fast meshes become images, and what share of that is casting rays.
 
-One process, 64×64 pixels with four rays each, six procedural objects on the turntable.
-`python benchmarks/rendering.py` or `lga bench`.
+One process, 64×64 pixels with four rays each, six procedural objects on the turntable:
+`lga bench rendering`.
 """
 
 import statistics
@@ -12,6 +12,7 @@ import torch
 from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
 
+from lga.benchmarks import machine
 from lga.cameras import TURNTABLE
 from lga.datasets.nmr import turntable
 from lga.pictures.rendering import render
@@ -20,7 +21,7 @@ from lga.pictures.shapes import CLASSES
 ROUNDS = 5
 
 
-def measure() -> dict[str, float]:
+def measure() -> dict[str, float | str]:
     """`bare_cast_over_render`: 1 where shading, averaging and packing cost nothing."""
     meshes = [make(np.random.default_rng(0)) for make in CLASSES.values()]
     views = turntable()
@@ -50,9 +51,5 @@ def measure() -> dict[str, float]:
     return {
         "bare_cast_over_render": round(cast_s / paint_s, 3),
         "images_per_second_and_process": round(images / paint_s),
+        "machine": machine(),
     }
-
-
-if __name__ == "__main__":
-    for name, value in measure().items():
-        print(f"{name:<36} {value}")

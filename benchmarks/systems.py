@@ -1,8 +1,7 @@
 """What a training pair costs each system, at its published size, beside one of `jin2024`.
 
 Forward, backward and optimiser step on one batch of a stand-in, without drawing pairs; the systems
-take turns, so that what else the machine does weighs on all. `python benchmarks/systems.py` or
-`lga bench`.
+take turns, so that what else the machine does weighs on all: `lga bench systems`.
 """
 
 import statistics
@@ -12,6 +11,7 @@ from collections.abc import Callable
 import torch
 
 import lga
+from lga.benchmarks import machine
 from lga.tables import CONTROLS
 
 BATCHES = {"rotated_mnist": 64, "brain_mri": 4, "nmr": 4}
@@ -56,11 +56,5 @@ def measure() -> dict[str, float | str]:
         for label, median in medians.items():
             if label != "jin2024":
                 measured[f"{name}_{label}_over_jin2024"] = round(median / medians["jin2024"], 2)
-    measured["device"] = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
-    measured["threads"] = torch.get_num_threads()
+    measured["machine"] = machine()
     return measured
-
-
-if __name__ == "__main__":
-    for name, value in measure().items():
-        print(f"{name:<44} {value}")

@@ -1,7 +1,7 @@
 """How much of a bare network step's speed `fit` keeps, and of the machine's in matrix products.
 
 Ratios of medians measured in one run on one machine, alternating, so that what else the machine
-does weighs on both. `python benchmarks/throughput.py` or `lga bench`.
+does weighs on both: `lga bench throughput`.
 """
 
 import statistics
@@ -12,6 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import lga
+from lga.benchmarks import machine
 
 STEPS, ROUNDS = {"cpu": 40, "cuda": 400}, 5
 
@@ -67,11 +68,5 @@ def measure() -> dict[str, float | str]:
         "fit_pairs_per_second": round(pairs / statistics.median(fit_s)),
         "achieved_gflops": round(achieved / 1e9, 1),
         "achieved_over_matrix_product": round(achieved / (2 * n**3 / product_s), 3),
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
+        "machine": machine(),
     }
-
-
-if __name__ == "__main__":
-    for name, value in measure().items():
-        print(f"{name:<36} {value}")

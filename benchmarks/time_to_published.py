@@ -2,18 +2,15 @@
 
 Read off the committed records, not measured anew: a run's device stands beside its figures, and
 runs of one machine may have shared it. Runs with overrides are left out but for those of the
-`budget` ablation, which are no longer than they need be. `lga bench` prints it; `python
-benchmarks/time_to_published.py` writes it beside this file.
+`budget` ablation, which are no longer than they need be: `lga bench time_to_published`.
 """
 
-import json
 from itertools import product
-from pathlib import Path
 
 from lga.ablations import ABLATIONS, variant_root
 from lga.paths import RESULTS
 from lga.profiles import PROFILES
-from lga.records import read_history, read_record, write_whole
+from lga.records import read_history, read_record
 from lga.tables import PUBLISHED
 
 # The paper's own figure, which all systems are held against.
@@ -48,9 +45,3 @@ def measure() -> dict[str, list[dict]]:
                 "source": record["source"], "device": record.get("device"),
             })  # fmt: skip
     return measured
-
-
-if __name__ == "__main__":
-    text = json.dumps(measure(), indent=2) + "\n"
-    write_whole(Path(__file__).with_suffix(".json"), text.encode())
-    print(text)

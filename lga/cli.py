@@ -333,20 +333,28 @@ def evaluate(
 
 
 @app.command()
-def bench(as_json: AsJSON = False) -> None:
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Which of them [all].")] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Keep the figures in benchmarks/NAME.json.")
+    ] = False,
+    as_json: AsJSON = False,
+) -> None:
     """The benchmarks, as ratios measured in one run.
 
-    Example: `lga bench --json`
+    Examples: `lga bench --json` · `lga bench time_to_published --write`
     """
-    import runpy
+    from lga.benchmarks import benchmark_names, keep, measure
+    from lga.lookup import check_name
 
-    from lga.paths import BENCHMARKS, require_clone
-
-    require_clone("the benchmarks")
+    known = benchmark_names()
+    chosen = [check_name("benchmark", name, known) for name in names or known]
     measured: dict[str, Any] = {}
-    for script in sorted(BENCHMARKS.glob("*.py")):
+    for name in chosen:
         with redirect_stdout(sys.stderr):  # what trainings print is not the answer
-            measured[script.stem] = runpy.run_path(str(script))["measure"]()
+            measured[name] = measure(name)
+        if write:
+            keep(name, measured[name])
     if as_json:
         print(json.dumps(measured, indent=2))
         return

@@ -35,6 +35,7 @@ MAY_IMPORT = {
              "precision", "profiles", "records", "systems", "training"},
     "explorer": {"datasets", "groups", "precision", "runs", "systems"},
     "ablations": {"lookup", "metrics", "paths", "records", "runs", "tables"},
+    "benchmarks": {"paths", "records"},
     "charts": {"figures", "paths", "records", "tables"},
     "probes": {"datasets", "lookup", "runs", "systems", "tables"},
     "catalogue": {"datasets", "lookup", "metrics", "paths", "profiles", "records", "runs",

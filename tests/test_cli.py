@@ -90,14 +90,25 @@ def test_every_command_has_help_with_an_example(cli, command):
         (["evaluate", ROOT / "results/standard/nmr/jin2024/seed-1"],
          "seed-1 holds a record without weights"),
         (["data", "prepare", "mnist"], "did you mean 'rotated_mnist'"),
+        (["bench", "systems", "throughputs"], "did you mean 'throughput'"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_status_1(cli, tmp_path, arguments, message):
-    results = [] if arguments[0] in ("evaluate", "data") else ["--results", tmp_path]
+    results = [] if arguments[0] in ("evaluate", "data", "bench") else ["--results", tmp_path]
     shown = cli(*arguments, *results)
     assert shown.status == 1
     assert message in shown.err and len(shown.err.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_bench_keeps_what_it_measured_when_told_to(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr("lga.benchmarks.BENCHMARKS", tmp_path)
+    (tmp_path / "speed.py").write_text("def measure():\n    print('training')\n    return {'x': 2}")
+    (tmp_path / "broken.py").write_text("raise RuntimeError('not asked for')")
+    assert json.loads(cli("bench", "speed", "--json").out) == {"speed": {"x": 2}}
+    assert not (tmp_path / "speed.json").exists()
+    assert cli("bench", "speed", "--write").status == 0
+    assert json.loads((tmp_path / "speed.json").read_text()) == {"x": 2}
 
 
 def test_results_that_cannot_be_written_are_one_line(cli, tmp_path):

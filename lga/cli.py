@@ -360,8 +360,9 @@ def bench(
         return
     for name, figures in measured.items():
         print(name)
+        width = max(map(len, figures))
         for key, value in figures.items():
-            print(f"    {key:<36} {value}")
+            print(f"    {key:<{width}} {value}")
 
 
 @data.command()

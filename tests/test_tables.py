@@ -1,6 +1,7 @@
 """Tables: published figures beside reproduced ones, controls, learning curves."""
 
 import itertools
+import json
 import subprocess
 
 import pandas
@@ -9,7 +10,8 @@ from conftest import publish, record
 
 from lga import tables
 from lga.ablations import ABLATIONS, variant_run
-from lga.paths import RESULTS, ROOT
+from lga.benchmarks import benchmark_names, measure
+from lga.paths import BENCHMARKS, RESULTS, ROOT
 from lga.records import read_records
 from lga.runs import configure, made_otherwise
 
@@ -151,6 +153,13 @@ def test_committed_tables_are_those_of_the_committed_records(profile):
 
 
 @pytest.mark.usefixtures("committed_results")
+def test_committed_benchmarks_name_their_machine_or_are_those_of_the_committed_records():
+    kept = {path.stem: json.loads(path.read_text()) for path in BENCHMARKS.glob("*.json")}
+    assert sorted(kept) == benchmark_names()
+    assert kept.pop("time_to_published") == measure("time_to_published")
+    assert all(figures["machine"] for figures in kept.values())
+
+
 def test_the_readme_says_what_the_records_say():
     text = (ROOT / "README.md").read_text()
     rows = [line for line in text.splitlines() if line[:1] == "|"]

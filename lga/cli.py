@@ -360,7 +360,7 @@ def bench(
         return
     for name, figures in measured.items():
         print(name)
-        width = max(map(len, figures))
+        width = max(map(len, figures), default=0)
         for key, value in figures.items():
             print(f"    {key:<{width}} {value}")
 

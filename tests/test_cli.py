@@ -111,6 +111,13 @@ def test_bench_keeps_what_it_measured_when_told_to(cli, tmp_path, monkeypatch):
     assert json.loads((tmp_path / "speed.json").read_text()) == {"x": 2}
 
 
+def test_bench_prints_a_benchmark_that_found_nothing(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr("lga.benchmarks.BENCHMARKS", tmp_path)
+    (tmp_path / "without_records.py").write_text("def measure():\n    return {}")
+    shown = cli("bench")
+    assert shown.status == 0 and shown.out.split() == ["without_records"], shown.err
+
+
 def test_results_that_cannot_be_written_are_one_line(cli, tmp_path):
     (tmp_path / "file").write_text("in the way")
     shown = cli("train", "rotated_mnist", "--results", tmp_path / "file")

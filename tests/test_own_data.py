@@ -156,6 +156,28 @@ def test_pictures_of_16_bits_keep_their_greys_and_unknown_ranges_are_refused(fol
         lga.OrbitDataset.from_folder(folder, folder / "turns.csv", SO2(), split="images")
 
 
+def test_pictures_are_read_as_viewers_show_them(folder):
+    # Held on its side by a camera: the file's 30×20 pixels are shown as 20×30.
+    held = np.zeros((30, 20), np.uint8)
+    held[0] = 200
+    note = Image.Exif()
+    note[0x0112] = 8  # turn it counter-clockwise to show it
+    Image.fromarray(held).save(folder / "p1.png", exif=note)
+    # Black that is transparent on the left, and no longer so on the right.
+    veiled = Image.new("LA", (30, 20), (0, 0))
+    veiled.paste((0, 255), (15, 0, 30, 20))
+    veiled.save(folder / "p3.png")
+    images = lga.OrbitDataset.from_folder(
+        folder, folder / "turns.csv", SO2(), split="images"
+    ).images[:, 0]
+    assert images.shape[1:] == (20, 30)
+    assert images[1, :, 0].unique().tolist() == [200] and images[1, :, 1:].max() == 0
+    assert images[3, :, :15].unique().tolist() == [255] and images[3, :, 15:].max() == 0
+    Image.new("RGBA", (30, 20), (9, 9, 9, 0)).save(folder / "p3.png")
+    dataset = lga.OrbitDataset.from_folder(folder, folder / "turns.csv", SO2(), split="images")
+    assert dataset.image_shape == (3, 20, 30) and dataset.images[3].unique().tolist() == [255]
+
+
 def test_lga_train_takes_a_folder_and_records_it_like_any_dataset(folder, tmp_path):
     from typer.testing import CliRunner
 

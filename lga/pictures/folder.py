@@ -65,9 +65,10 @@ def row_elements(rows, table: Path, group: Group) -> Tensor:
 
 
 def read_picture(path: Path, side: int | None):
-    """A picture as Pillow reads it, cut to its central square and resized where a side is given.
+    """A picture as viewers show it, cut to its central square and resized where a side is given.
 
-    Of 16 bits a pixel the upper 8 are kept.
+    Cameras' notes on how it was held are heeded; what is transparent is before white. Of 16 bits a
+    pixel the upper 8 are kept.
 
     Raises:
         FileNotFoundError: when it is not there.
@@ -78,12 +79,15 @@ def read_picture(path: Path, side: int | None):
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing, though the table names it")
     try:
-        picture = Image.open(path)
-        picture.load()
+        picture = ImageOps.exif_transpose(Image.open(path))
     except Exception as error:  # decoders raise whatever they meet
         raise ValueError(f"{path} is damaged or no picture ({error})") from error
     if picture.mode.startswith("I;16"):  # which Pillow would clip at 255
         picture = Image.fromarray((np.asarray(picture) // 256).astype(np.uint8))
     elif picture.mode in ("I", "F"):
         raise ValueError(f"{path} has 32 bits a pixel; 8 or 16 are wanted")
+    if picture.has_transparency_data:
+        mode = "L" if picture.mode in ("L", "LA") else "RGB"
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture.convert("RGBA")).convert(mode)
     return ImageOps.fit(picture, (side, side)) if side else picture

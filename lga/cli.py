@@ -148,7 +148,11 @@ def train(
         Path | None, typer.Option(help="One's own pictures: file, object, angle_deg or g11 ….")
     ] = None,
     group: Annotated[
-        str | None, typer.Option(help="Of one's own: SO2, SO3, Affine, Cyclic(k) [SO2].")
+        str | None,
+        typer.Option(
+            help="Of one's own: SO2, SO3, Affine, Cyclic(k), Translation(d), or a product of "
+            "them, as 'Product(SO2, Affine)' [SO2]."
+        ),
     ] = None,
     split: Annotated[
         str | None, typer.Option(help="One's own hold out objects or images [objects].")

@@ -269,6 +269,8 @@ class Translation(Group):
     """
 
     def __init__(self, d: int) -> None:
+        if d < 1:
+            raise ValueError(f"a point has at least one coordinate, got d={d}")
         self.point_dim, self.matrix_dim = d, d + 1
 
     def __repr__(self) -> str:
@@ -364,18 +366,23 @@ class Product(Group):
 
 
 def named(name: str) -> Group:
-    """The group of a name: "SO2", "SO3", "Affine" or "Cyclic(k)", as groups print themselves.
+    """The group of a name, as groups print themselves: "SO2", "Cyclic(4)", "Product(SO2, Affine)".
 
     Raises:
         ValueError: for another name.
     """
     plain = {"SO2": SO2, "SO3": SO3, "Affine": Affine}
-    word = name.removesuffix("()")
-    if word in plain:
-        return plain[word]()
-    if match := re.fullmatch(r"Cyclic\((\d+)\)", word):
-        return Cyclic(int(match[1]))
-    raise ValueError(f"unknown group {name!r}; known: {', '.join(plain)}, Cyclic(k)")
+    sized = {"Cyclic": Cyclic, "Translation": Translation}
+    if match := re.fullmatch(r"(\w+)(?:\((.*)\))?", name.strip()):
+        word, inside = match[1], match[2] or ""
+        if word in plain and not inside:
+            return plain[word]()
+        if word in sized and inside.isdecimal():
+            return sized[word](int(inside))
+        if word == "Product" and inside:
+            return Product(*map(named, inside.split(",")))
+    known = f"{', '.join(plain)}, Cyclic(k), Translation(d), Product(…, …)"
+    raise ValueError(f"unknown group {name!r}; known: {known}")
 
 
 def rotate_maps(g: Tensor, maps: Tensor) -> Tensor:

@@ -129,7 +129,7 @@ def test_check_refuses_factors_that_mix():
             group.check(g)
 
 
-@pytest.mark.parametrize("group", [SO2(), SO3(), Affine(), Cyclic(24)], ids=repr)
+@pytest.mark.parametrize("group", GROUPS, ids=repr)
 def test_groups_answer_to_the_names_they_print(group):
     assert repr(named(repr(group))) == repr(group)
 

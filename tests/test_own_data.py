@@ -1,6 +1,7 @@
 """One's own pictures: held-out objects or images, folders with a table, and what may be wrong."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 
 import lga
 from lga.datasets.base import StoredOrbits
-from lga.groups import SO2, SO3
+from lga.groups import SO2, SO3, Affine, Cyclic, Product, Translation
 
 
 def arrays(objects=3, per_object=10):
@@ -203,14 +204,18 @@ def test_lga_train_takes_a_folder_and_records_it_like_any_dataset(folder, tmp_pa
 
 
 @pytest.mark.parametrize("name, expected", [
-    ("SO2", SO2()), ("SO3()", SO3()), ("Affine", lga.groups.Affine()),
-    ("Cyclic(24)", lga.groups.Cyclic(24)),
+    ("SO2", SO2()), ("SO3()", SO3()), ("Affine", Affine()), ("Cyclic(24)", Cyclic(24)),
+    ("Product(SO2,Translation(2))", Product(SO2(), Translation(2))),
 ])  # fmt: skip
 def test_groups_have_names(name, expected):
     assert type(lga.groups.named(name)) is type(expected)
     assert lga.groups.named(name) == expected
 
 
-def test_an_unknown_group_is_named_with_the_known():
-    with pytest.raises(ValueError, match=r"unknown group 'SU2'; known: SO2, SO3, Affine, Cyclic"):
-        lga.groups.named("SU2")
+@pytest.mark.parametrize(
+    "name", ["SU2", "SO2(3)", "Cyclic", "Cyclic(-1)", "Translation(x)", "Product", "SO2)", ""]
+)
+def test_an_unknown_group_is_named_with_the_known(name):
+    known = r"known: SO2, SO3, Affine, Cyclic\(k\), Translation"
+    with pytest.raises(ValueError, match=f"unknown group {re.escape(repr(name))}; {known}"):
+        lga.groups.named(name)

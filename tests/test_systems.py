@@ -67,7 +67,7 @@ def test_rendered_network_has_the_published_widths_and_an_attention_skip():
         RenderedAutoencoder((3, 64, 64), width=16, skip=False).encode(torch.rand(1, 3, 64, 64)).skip
         is None
     )
-    with pytest.raises(ValueError, match="divisible by 16"):
+    with pytest.raises(ValueError, match=r"divisible by 16, got 60×64; .* side=64, say"):
         RenderedAutoencoder((3, 60, 64))
 
 

@@ -16,7 +16,7 @@ class OwnPictures:
     Attributes:
         folder: of pictures in any common format.
         table: a CSV file: `file`, `object`, and `angle_deg` or `g11`, `g12`, …
-        group: "SO2", "SO3", "Affine" or "Cyclic(k)".
+        group: its name, as `groups.named` takes it.
         split: what validation and test hold out, "objects" or "images".
         side: pictures are made side × side pixels; None keeps the size they share.
     """

@@ -66,8 +66,10 @@ def halvings(size: int, times: int) -> list[int]:
 def check_sides(sides: Sequence[int], multiple: int) -> None:
     """Raises ValueError for sides that are no multiples."""
     if any(side % multiple for side in sides):
+        near = multiple * max(1, round(max(sides) / multiple))
         raise ValueError(
-            f"image sides must be divisible by {multiple}, got {'×'.join(map(str, sides))}"
+            f"image sides must be divisible by {multiple}, got {'×'.join(map(str, sides))}; "
+            f"those of a folder become so with side={near}, say"
         )
 
 

@@ -170,8 +170,8 @@ def configure(
             nor is how a run is computed (`HOW`).
 
     Raises:
-        ValueError: for an unknown name, key or value, naming the known ones, and for a perceptual
-            loss that would never take part.
+        ValueError: for an unknown name, key or value, naming the known ones, for another seed among
+            the overrides, and for a perceptual loss that would never take part.
     """
     check_name("system", system, SYSTEMS)
     check_name("profile", profile, PROFILES)
@@ -194,6 +194,8 @@ def configure(
     changes = {key: value for key, value in changes.items() if value != unchanged[key]}
     values = unchanged | changes
     check_numbers(values, dataset_defaults | system_defaults)
+    if "seed" in changes:
+        raise ValueError(f"seed={changes['seed']} is no change of settings: it has its own --seed")
     settings = Settings(**{k: v for k, v in values.items() if k in SETTING_NAMES})
     after = values.get("perceptual_after", 0)
     if values.get("perceptual_weight") and after >= settings.train_pairs:
@@ -478,7 +480,7 @@ def typed(key: str, value: Any, default: Any) -> Any:
         ValueError: when it does not read as that type.
     """
     try:
-        if str(value).lower() == "none":
+        if default is None and str(value).lower() == "none":
             return None
         if isinstance(default, bool):
             return {"true": True, "false": False}[str(value).lower()]

@@ -99,6 +99,8 @@ def test_settings_refuse_what_cannot_be():
             lga.settings_for("quick", **bad)
     with pytest.raises(ValueError, match="unknown setting 'lr'; known"):
         lga.settings_for("quick", lr=1)
+    with pytest.raises(ValueError, match="seed must be at least 0, got -1"):
+        lga.configure("rotated_mnist", seed=-1)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,9 @@ def test_settings_refuse_what_cannot_be():
         ("learning_rate=nan", "learning_rate must be positive"),
         ("learning_rate=inf", "learning_rate must be a finite number"),
         ("warmup_steps=-1", "warmup_steps must be at least 0"),
-        ("seed=-1", "seed must be at least 0"),
+        ("seed=3", "seed=3 is no change of settings: it has its own --seed"),
+        ("train_pairs=none", "train_pairs must be of type int, got 'none'"),
+        ("learning_rate=none", "learning_rate must be of type float, got 'none'"),
     ],
 )
 def test_numbers_out_of_range_are_refused_before_data_are_read(bad, message):

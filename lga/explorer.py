@@ -6,7 +6,7 @@ A slider's value becomes a group element, `System.transform` paints, and one PNG
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from lga.datasets import OrbitDataset, load_dataset
-from lga.groups import SO2, SO3, Affine, Cyclic, Group
+from lga.groups import SO2, SO3, Affine, Cyclic, Group, Product
 from lga.runs import load, loadable
 from lga.systems import LatentSystem, System
 
@@ -24,6 +24,7 @@ SIDE_PX = 168
 CAPTION_PX = 20
 GAP_PX = 8
 INK, QUIET, ACCENT = (34, 34, 34), (160, 160, 160), (184, 68, 47)
+PATH_STEPS = 25
 AXES = {"vertical": (0.0, 1.0, 0.0), "sideways": (1.0, 0.0, 0.0), "line of sight": (0.0, 0.0, 1.0)}
 
 
@@ -87,17 +88,20 @@ class Explorer(widgets.VBox):
 
 def explore(
     dataset: str | OrbitDataset = "rotated_mnist",
-    systems: Sequence[str] | None = None,
+    systems: Sequence[str] | Mapping[str, System] | None = None,
     profile: str = "standard",
     source: str = "auto",
     data_root: str | Path | None = None,
 ) -> Explorer:
     """A widget: choose a test image, move the group element, see what each system paints.
 
+    Examples: `lga.explore("rotated_mnist")` · `lga.explore(dataset, {"mine": system})`
+
     Args:
         dataset: by name, or one that is loaded; its test images are shown.
-        systems: by name; those of `lga`, `jin2024` and `swarnali2025` that are there by default.
-        profile: whose committed weights are loaded, of seed 0.
+        systems: trained ones by the names to show, which are moved to the CPU; or names of those
+            that have records; `lga`, `jin2024` and `swarnali2025` by default, as far as there.
+        profile: whose weights are loaded, of seed 0.
         source, data_root: where images come from, as for `load_dataset`.
 
     Raises:
@@ -105,6 +109,9 @@ def explore(
     """
     if isinstance(dataset, str):
         dataset = load_dataset(dataset, source, data_root)
+    if isinstance(systems, Mapping):
+        own = {name: system.cpu().eval() for name, system in systems.items()}
+        return Explorer(dataset.to("cpu"), own)
     name = dataset.name
     there = [run.partition("/")[2] for run in loadable(profile) if run.startswith(f"{name}/")]
     if systems is None:
@@ -116,7 +123,7 @@ def explore(
 
 
 def sliders_for(group: Group) -> dict[str, widgets.Widget]:
-    """The controls of a group's elements."""
+    """The controls of a group's elements; of a group of one's own, a place on its path."""
 
     def slider(name: str, low: float, high: float, step: float, value: float = 0.0):
         return widgets.FloatSlider(value, min=low, max=high, step=step, description=name)
@@ -132,7 +139,11 @@ def sliders_for(group: Group) -> dict[str, widgets.Widget]:
         }
     if isinstance(group, Affine):
         return {"a": slider("contrast a", 0.3, 3, 0.05, 1.6), "b": slider("shift b", -2, 2, 0.05)}
-    raise ValueError(f"no controls are known for elements of {group}")
+    if isinstance(group, Product):
+        parts = [sliders_for(factor) for factor in group.factors]
+        return {f"{k} {name}": one for k, part in enumerate(parts) for name, one in part.items()}
+    middle = PATH_STEPS // 2
+    return {"path": widgets.IntSlider(middle, max=PATH_STEPS - 1, description="on the path")}
 
 
 def element(group: Group, values: dict[str, float | str]) -> Tensor:
@@ -141,6 +152,14 @@ def element(group: Group, values: dict[str, float | str]) -> Tensor:
         return group.element(torch.tensor([values["step"]]))
     if isinstance(group, Affine):
         return group.element(torch.tensor([values["a"]]), torch.tensor([values["b"]]))
+    if isinstance(group, Product):
+        parts: list[dict[str, float | str]] = [{} for _ in group.factors]
+        for name, value in values.items():
+            k, _, own = name.partition(" ")
+            parts[int(k)][own] = value
+        return group.element(*map(element, group.factors, parts))
+    if "path" in values:
+        return group.path(PATH_STEPS)[values["path"]][None]
     angle_rad = torch.tensor([math.radians(values["angle"])])
     if isinstance(group, SO2):
         return group.rotation(angle_rad)

@@ -388,9 +388,10 @@ def load(
     folder = Path(run)
     if not (folder / "metrics.json").is_file():
         dataset, _, system = str(run).partition("/")
-        check_name("dataset", dataset, DATASETS)
-        check_name("system", system, SYSTEMS)
         folder = run_folder(results, profile, dataset, system, seed).path
+        if not folder.is_dir():
+            check_name("dataset", dataset, DATASETS)
+            check_name("system", system, SYSTEMS)
     if not (folder / "model.safetensors").is_file():
         there = ", ".join(loadable(profile, results)) or "none"
         raise FileNotFoundError(

@@ -9,7 +9,7 @@ from PIL import Image
 
 import lga
 from lga import explorer
-from lga.groups import SO2, SO3, Affine, Cyclic
+from lga.groups import SO2, SO3, Affine, Cyclic, Product, Translation
 
 
 def test_moving_the_slider_paints_what_transform_paints():
@@ -29,11 +29,37 @@ def test_moving_the_slider_paints_what_transform_paints():
     np.testing.assert_allclose(panel[::scale, ::scale] / 255, painted.numpy(), atol=0.003)
 
 
-@pytest.mark.parametrize("group", [SO2(), Cyclic(24), SO3(), Affine()], ids=repr)
+GROUPS = [SO2(), Cyclic(24), SO3(), Affine(), Translation(2), Product(SO2(), Affine(), SO2())]
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=repr)
 def test_controls_make_elements(group):
     values = {name: control.value for name, control in explorer.sliders_for(group).items()}
     g = group.check(explorer.element(group, values))
     assert g.shape == (1, group.matrix_dim, group.matrix_dim)
+
+
+def test_each_factor_has_controls_of_its_own():
+    group = Product(SO2(), SO2(), Affine())
+    values = {name: control.value for name, control in explorer.sliders_for(group).items()}
+    first, second, contrast = group.blocks(explorer.element(group, values | {"1 angle": 90}))
+    torch.testing.assert_close(first, SO2().rotation(torch.tensor([60.0]).deg2rad()))
+    torch.testing.assert_close(second, SO2().rotation(torch.tensor([90.0]).deg2rad()))
+    assert Affine().scale_shift(contrast)[0].item() == pytest.approx(1.6)
+
+
+def test_ones_own_systems_are_explored_on_ones_own_data():
+    group = Product(SO2(), Translation(1))
+    g = group.sample(60, torch.Generator().manual_seed(0))
+    images = torch.rand(60, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+    dataset = lga.OrbitDataset.from_arrays(images, g, [k // 6 for k in range(60)], group, "images")
+    system = lga.build_system("jin2024", dataset).train()
+    shown = lga.explore(dataset, {"mine": system})
+    assert not system.training and list(shown.systems) == ["mine"]
+    before = shown.image.value
+    (angle, _path) = shown.sliders.values()
+    angle.value = -75
+    assert shown.image.value != before
 
 
 @pytest.mark.parametrize("name, options", [

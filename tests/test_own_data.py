@@ -196,6 +196,8 @@ def test_lga_train_takes_a_folder_and_records_it_like_any_dataset(folder, tmp_pa
     assert record["dataset"] == path.parts[-4] and record["dataset"].startswith("own_")
     assert record["source"].startswith("own pictures (") and record["train_pairs"] == 64
     system = lga.load(path.parent)
+    by_name = lga.load(f"{record['dataset']}/jin2024", "quick", results=results)
+    assert by_name.image_shape == system.image_shape
     x = lga.OrbitDataset.from_folder(folder, folder / "turns.csv", SO2(), "images", 16).images[:2]
     painted = system.transform(x.float() / 255, SO2().sample(2))
     assert painted.shape == (2, 1, 16, 16)

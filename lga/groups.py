@@ -368,6 +368,8 @@ class Product(Group):
 def named(name: str) -> Group:
     """The group of a name, as groups print themselves: "SO2", "Cyclic(4)", "Product(SO2, Affine)".
 
+    The factors of a product are no products themselves.
+
     Raises:
         ValueError: for another name.
     """

@@ -194,9 +194,9 @@ def configure(
     changes = {key: value for key, value in changes.items() if value != unchanged[key]}
     values = unchanged | changes
     check_numbers(values, dataset_defaults | system_defaults)
+    settings = Settings(**{k: v for k, v in values.items() if k in SETTING_NAMES})
     if "seed" in changes:
         raise ValueError(f"seed={changes['seed']} is no change of settings: it has its own --seed")
-    settings = Settings(**{k: v for k, v in values.items() if k in SETTING_NAMES})
     after = values.get("perceptual_after", 0)
     if values.get("perceptual_weight") and after >= settings.train_pairs:
         raise ValueError(

@@ -118,6 +118,7 @@ def test_settings_refuse_what_cannot_be():
         ("learning_rate=nan", "learning_rate must be positive"),
         ("learning_rate=inf", "learning_rate must be a finite number"),
         ("warmup_steps=-1", "warmup_steps must be at least 0"),
+        ("seed=-1", "seed must be at least 0"),
         ("seed=3", "seed=3 is no change of settings: it has its own --seed"),
         ("train_pairs=none", "train_pairs must be of type int, got 'none'"),
         ("learning_rate=none", "learning_rate must be of type float, got 'none'"),

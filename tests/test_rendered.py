@@ -437,6 +437,7 @@ def test_uint8_images_are_scaled():
     ({"images": torch.full((30, 1, 28, 28), 2.0)}, r"images lie in \[0, 1\]"),
     ({"images": torch.zeros(30, 1, 28, 28, dtype=torch.int64)}, "uint8 or floating point"),
     ({"images": torch.zeros(29, 1, 28, 28)}, "belong together"),
+    ({"images": torch.zeros(30, 28, 28, 3)}, "channels come first"),
     ({"elements": torch.ones(30, 2, 2)}, "no element of SO2"),
     ({"object_ids": list(range(30))}, "an orbit needs 2 images"),
 ])  # fmt: skip

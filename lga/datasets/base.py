@@ -277,6 +277,10 @@ class StoredOrbits(OrbitDataset):
             )
         if not len(images):
             raise ValueError("there are no images")
+        if images.shape[-1] <= 4 < images.shape[1]:
+            raise ValueError(
+                f"channels come first, (N, C, H, W) or (N, C, D, H, W), got {tuple(images.shape)}"
+            )
         if images.is_floating_point():
             low, high = (float(edge) for edge in images.aminmax())
             if not (low >= 0 and high <= 1):

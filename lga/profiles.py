@@ -209,7 +209,7 @@ RULES = (
         system="hwang2023",
     ),
     Rule({"warmup_pairs": 10_000}, profile="quick", system="hwang2023"),
-    # So many steps are worth the more the slower the weights rise.
+    # Of as many pairs smaller batches bring more, where the weights rise all the way.
     Rule(
         {"train_pairs": 100_000, "batch_size": 8, "warmup_pairs": 100_000, "validations": 20},
         profile="standard", dataset=MNISTS, system="hwang2023",

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from dataclasses import replace
 
 import pytest
@@ -119,15 +120,21 @@ def test_lpips_joins_late_in_a_run_and_in_one_that_goes_on(digits, tmp_path, kil
     assert [row.keys() for row in again] == [row.keys() for row in history]
 
 
-@pytest.mark.parametrize(
-    "capability, faster", [("amx_bf16", True), ("bf16", True), ("avx512_bf16", False)]
-)
-def test_a_processor_is_faster_in_bf16_where_it_multiplies_matrices_in_it(
-    monkeypatch, capability, faster
+@pytest.mark.parametrize("float32, bf16, faster", [(3.0, 1.0, True), (1.2, 1.0, False)])
+def test_a_processor_is_faster_in_bf16_where_its_products_clearly_are(
+    monkeypatch, float32, bf16, faster
 ):
-    known = {"amx_bf16": False, "avx512_bf16": False, capability: True}
-    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: known)
+    taken = {torch.float32: float32, torch.bfloat16: bf16}
+    monkeypatch.setattr("lga.precision.product_seconds", taken.get)
     assert faster_in_bf16.__wrapped__("cpu") == faster
+
+
+def test_a_gpu_that_emulates_bf16_trains_in_float32(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.current_device", lambda: 0)
+    turing = types.SimpleNamespace(major=7)
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda device: turing)
+    assert not faster_in_bf16.__wrapped__("cuda")
 
 
 @pytest.mark.parametrize(

@@ -89,8 +89,8 @@ def orthogonalized(matrices: Tensor) -> Tensor:
 
 
 def is_matrix(weight: Tensor) -> bool:
-    """Whether Muon serves a weight: two of its axes are longer than 1, and it is not huge."""
-    return sum(length > 1 for length in weight.shape) > 1 and weight.numel() <= HUGE_MATRIX
+    """Whether Muon serves a weight: two axes are longer than 1, and it is neither empty nor huge."""
+    return sum(length > 1 for length in weight.shape) > 1 and 0 < weight.numel() <= HUGE_MATRIX
 
 
 def build_optimizers(

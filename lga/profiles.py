@@ -184,7 +184,7 @@ RULES = (
     # the networks paint anything that a movement could improve.
     Rule({"initial_logit": 1.0}, system="swarnali2025", dataset=("brain_mri", *RENDERED)),
     # winter2022: Adam 1e-3, 128 images a batch, both of each pair, gradients clipped at 0.5; rates
-    # × 0.995 every two epochs of 60,000 images. Wide maps are several times faster in AMX's bf16.
+    # × 0.995 every two epochs of 60,000 images. Wide maps want bf16, where that is faster.
     Rule(
         {"learning_rate": 1e-3, "batch_size": 64, "gradient_clip": 0.5,
          "precision": "bf16-mixed"},

@@ -76,6 +76,7 @@ def test_matrices_go_to_muon_and_the_rest_to_adam():
     assert len(adam.param_groups[0]["params"]) == 5
     assert not is_matrix(system.scale) and is_matrix(system[2].weight)
     assert not is_matrix(torch.empty(1025, 1024)) and is_matrix(torch.empty(1024, 1024))
+    assert not is_matrix(torch.empty(8, 2, 0, 2))  # a 1×1 steerable filter has no waves
     (alone,) = build_optimizers(system, "adam", 1e-3, 0.02)
     assert len(alone.param_groups[0]["params"]) == 7
     system[2].trains_by_adam = True

@@ -60,15 +60,16 @@ DECIMALS = {"psnr_db": 2, "ssim": 3, "ssim_range255": 3, "lpips": 3}
 HEADINGS = {"psnr_db": "PSNR (dB)", "ssim": "SSIM", "ssim_range255": "SSIM₂₅₅", "lpips": "LPIPS"}
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "lpips")
-CONTROLS = ("copy_input", "mean_image", "act_on_image")
+CONTROLS = ("copy_input", "mean_image", "orbit_mean", "act_on_image")
 
 NOTE = """\
 Mean ± standard deviation over seeds, beside the published figures; without a deviation, one seed.
 SSIM is measured with data range 1; SSIM₂₅₅ repeats it with data range 255 on images in [0, 1],
 which the published SSIM of hwang2023 and jin2024 fits and which reads near 1 for almost any copy:
-compare it only with itself. copy_input paints x1 again, mean_image one picture for all: a system
-must beat both; act_on_image turns the pixels of x1. Pairs are those that a run was trained on. An
-empty cell was not run. The published figures of sajjadi2022 took millions of steps.
+compare it only with itself. copy_input paints x1 again, mean_image one picture for all, orbit_mean
+the mean of x1 in all its turns, whatever g is: a system must beat them; act_on_image turns the
+pixels of x1. Pairs are those that a run was trained on. An empty cell was not run. The published
+figures of sajjadi2022 took millions of steps.
 """
 
 

@@ -33,7 +33,7 @@ NARROW = {  # what learns in seconds; layouts and counts have tests of their own
     "lga_generic": {"width": 12},
     "lga": {"width": 24},
 }
-WITHOUT_WEIGHTS = ("copy_input", "act_on_image")
+WITHOUT_WEIGHTS = ("copy_input", "orbit_mean", "act_on_image")
 ROOT = Path(__file__).parents[1]
 
 

@@ -174,6 +174,16 @@ def test_the_mean_image_is_found(digits):
     assert (system.picture - mean).abs().mean() < 0.02
 
 
+def test_the_mean_over_an_orbit_knows_neither_g_nor_where_on_it_x1_was(digits):
+    system = lga.build_system("orbit_mean", digits)
+    pairs = digits.pairs("test", 8, torch.Generator().manual_seed(0))
+    mean = system.transform(pairs.x1, pairs.g)
+    assert torch.equal(mean, system.transform(pairs.x1, pairs.g.roll(1, 0)))
+    elsewhere = system.transform(pairs.x2, pairs.g)
+    assert (elsewhere - mean).abs().mean() < (pairs.x2 - pairs.x1).abs().mean() / 10
+    torch.testing.assert_close(mean.mean(), pairs.x1.mean(), rtol=0.03, atol=0)
+
+
 def test_a_checkpoint_of_other_settings_is_not_resumed(tmp_path):
     folder = lga.records.run_folder(tmp_path, "quick", "rotated_mnist", "jin2024", 0)
     folder.start({"learning_rate": 1})

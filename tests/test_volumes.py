@@ -181,7 +181,8 @@ def test_volumes_get_the_published_layers_in_space():
 
 
 @pytest.mark.parametrize(
-    "name", ["lga", "lga_matched", "lga_generic", "jin2024", "swarnali2025", "act_on_image"]
+    "name",
+    ["lga", "lga_matched", "lga_generic", "jin2024", "swarnali2025", "orbit_mean", "act_on_image"],
 )
 @torch.no_grad()
 def test_laws_hold_on_volumes(name):
@@ -217,8 +218,9 @@ def test_who_serves_volumes():
     from lga.catalogue import refusals
 
     served = {s for s in lga.SYSTEMS if "adrenal_3d" not in refusals(s)}
+    controls = {"copy_input", "mean_image", "orbit_mean", "act_on_image"}
     ours = {"lga", "lga_matched", "lga_generic"}
-    assert served == {"copy_input", "mean_image", "act_on_image", "jin2024", "swarnali2025"} | ours
+    assert served == {"jin2024", "swarnali2025"} | controls | ours
     assert "brain_3d" in refusals("hwang2023")
 
 

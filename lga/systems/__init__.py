@@ -5,7 +5,7 @@ import torch
 from lga.lookup import check_name
 from lga.options import check_numbers, keyword_options
 from lga.systems.base import LatentSystem, System
-from lga.systems.controls import ActOnImage, CopyInput, MeanImage
+from lga.systems.controls import ActOnImage, CopyInput, MeanImage, OrbitMean
 from lga.systems.dupont2020 import Dupont2020
 from lga.systems.hwang2023 import Hwang2023
 from lga.systems.jin2024 import Jin2024
@@ -17,6 +17,7 @@ from lga.systems.winter2022 import Winter2022
 SYSTEMS: dict[str, type[System]] = {
     "copy_input": CopyInput,
     "mean_image": MeanImage,
+    "orbit_mean": OrbitMean,
     "act_on_image": ActOnImage,
     "winter2022": Winter2022,
     "hwang2023": Hwang2023,

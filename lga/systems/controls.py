@@ -1,4 +1,4 @@
-"""What a system must beat: two controls that know nothing of g, and g done to the pixels."""
+"""What a system must beat: controls that know nothing of g, and g done to the pixels."""
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +56,20 @@ class ActOnImage(System):
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
         return {"pixel": pixel_loss(pairs.x2, self.transform(pairs.x1, pairs.g))}
+
+
+class OrbitMean(ActOnImage):
+    """x̂2 = ∫ g·x1 dg on the pixels of x1: what a system scores that sees x1 and places nothing.
+
+    The mean over `TURNS` drawn turns, always the same. It has no weights.
+    """
+
+    TURNS = 256
+
+    def transform(self, x: Tensor, g: Tensor) -> Tensor:
+        turns = self.group.sample(self.TURNS, torch.Generator().manual_seed(0), x.dtype)
+        turned = (rotate_maps(turn.expand_as(g), x) for turn in turns.to(x.device))
+        return sum(turned) / self.TURNS
 
 
 class MeanImage(System):

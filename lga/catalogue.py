@@ -11,6 +11,7 @@ from lga.datasets import DATASETS
 from lga.lookup import check_name, choose
 from lga.metrics import lpips_weights
 from lga.paths import DATA
+from lga.precision import faster_in_bf16
 from lga.profiles import MNISTS as DIGITS
 from lga.profiles import PROFILES, settings_for
 from lga.records import read_records
@@ -151,10 +152,12 @@ def diagnose(data_root: Path | None = None) -> list[dict[str, Any]]:
     root = Path(data_root or DATA)
     install = "uv pip install -e '.[{}]'"
     cuda = torch.cuda.is_available()
+    bf16 = faster_in_bf16("cuda" if cuda else "cpu")
     checks = [
         ("python", True, platform.python_version(), ""),
         ("torch", True, torch.__version__, ""),
         ("device", True, torch.cuda.get_device_name() if cuda else "cpu (no GPU needed)", ""),
+        ("bf16", True, "where asked for" if bf16 else "no faster here; float32 in its place", ""),
     ]
     extras = {
         "torchvision": "",

@@ -38,8 +38,8 @@ MAY_IMPORT = {
     "benchmarks": {"paths", "records"},
     "charts": {"figures", "paths", "records", "tables"},
     "probes": {"datasets", "lookup", "runs", "systems", "tables"},
-    "catalogue": {"datasets", "lookup", "metrics", "paths", "profiles", "records", "runs",
-                  "systems", "tables"},
+    "catalogue": {"datasets", "lookup", "metrics", "paths", "precision", "profiles", "records",
+                  "runs", "systems", "tables"},
 }  # fmt: skip
 ABOVE_ALL = {"__init__", "cli", "notebooks"}
 

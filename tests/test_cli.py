@@ -56,6 +56,13 @@ def test_doctor_names_a_mend_for_every_gap(cli, tmp_path):
     assert all(c["ok"] or c["mend"] for c in checks)
 
 
+@pytest.mark.parametrize("faster, found", [(True, "where asked for"), (False, "float32")])
+def test_doctor_says_whether_bf16_is_faster_here(cli, tmp_path, monkeypatch, faster, found):
+    monkeypatch.setattr("lga.catalogue.faster_in_bf16", lambda device: faster)
+    checks = json.loads(cli("doctor", "--json", "--data-root", tmp_path).out)
+    assert found in next(c for c in checks if c["name"] == "bf16")["found"]
+
+
 @pytest.mark.parametrize("command", [[], ["list"], ["doctor"], ["run"], ["train"], ["reproduce"],
                                      ["tables"], ["evaluate"], ["bench"],
                                      ["data", "prepare"]])  # fmt: skip

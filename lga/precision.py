@@ -29,9 +29,8 @@ def precision_for(precision: str, device: str) -> str:
 def faster_in_bf16(device: str) -> bool:
     """Whether this machine's device, "cpu" or "cuda", multiplies matrices faster in bf16.
 
-    A processor is asked for a product in each, once, for its instructions do not tell: with those
-    of AVX-512 a step of `lga` on the turntable takes 1.35 times as long as in float32 on one and
-    0.77 times on another, a step of `winter2022` 1.7 and 0.61 times.
+    A processor is asked for a product in each, once, for its list of instructions does not tell;
+    what a step gains, `lga bench precision` measures. A GPU must not emulate it.
     """
     if device != "cpu":
         return torch.cuda.is_bf16_supported(including_emulation=False)

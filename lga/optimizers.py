@@ -89,7 +89,7 @@ def orthogonalized(matrices: Tensor) -> Tensor:
 
 
 def is_matrix(weight: Tensor) -> bool:
-    """Whether Muon serves a weight: two axes are longer than 1, and it is neither empty nor huge."""
+    """Whether Muon serves a weight: two axes longer than 1, neither empty nor huge."""
     return sum(length > 1 for length in weight.shape) > 1 and 0 < weight.numel() <= HUGE_MATRIX
 
 

@@ -6,13 +6,13 @@ both.
 """
 
 import statistics
-import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
 import lga
-from lga.benchmarks import machine
+from lga.benchmarks import machine, training_step
 from lga.optimizers import build_optimizers
 from lga.precision import faster_in_bf16
 from lga.runs import configure
@@ -27,8 +27,10 @@ SMALL = {"brain_mri": {"subjects": 16}, "nmr": {"objects": 12}, "brain_3d": {"su
 ROUNDS = 5
 
 
-def training_step(dataset: lga.OrbitDataset, name: str, device: str) -> Callable[[bool], float]:
-    """Takes one step, in bf16 or not, and tells its seconds; reading the loss waits for a GPU."""
+def both_steps(
+    dataset: lga.OrbitDataset, name: str, device: str
+) -> tuple[Callable[[], float], Callable[[], float]]:
+    """A system's training step in bf16, and in float32."""
     run = configure(dataset.name, name, "standard")
     settings = run.settings
     system = lga.build_system(name, dataset, **run.system_options).to(device)
@@ -37,18 +39,14 @@ def training_step(dataset: lga.OrbitDataset, name: str, device: str) -> Callable
         system, settings.optimizer, settings.learning_rate, settings.muon_learning_rate
     )
 
-    def step(bf16: bool) -> float:
-        started = time.perf_counter()
-        with torch.autocast(device, torch.bfloat16, enabled=bf16):
-            loss = torch.stack(list(system.loss(pairs).values())).sum()
-        loss.backward()
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        float(loss.detach())
-        return time.perf_counter() - started
+    def loss_in_bf16() -> dict[str, torch.Tensor]:
+        with torch.autocast(device, torch.bfloat16):
+            return system.loss(pairs)
 
-    return step
+    return (
+        training_step(loss_in_bf16, optimizers),
+        training_step(partial(system.loss, pairs), optimizers),
+    )
 
 
 def measure() -> dict[str, float | str | bool]:
@@ -58,8 +56,8 @@ def measure() -> dict[str, float | str | bool]:
     for name, systems in CELLS.items():
         dataset = lga.load_dataset(name, "stand-in", **SMALL.get(name, {}))
         for label in systems:
-            step = training_step(dataset, label, device)
-            rounds = [(step(True), step(False)) for _ in range(1 + ROUNDS)][1:]
+            in_bf16, in_float32 = both_steps(dataset, label, device)
+            rounds = [(in_bf16(), in_float32()) for _ in range(1 + ROUNDS)][1:]
             bf16, float32 = (statistics.median(taken) for taken in zip(*rounds, strict=True))
             measured[f"{name}_{label}_bf16_over_float32"] = round(bf16 / float32, 2)
     measured["machine"] = machine()

@@ -5,32 +5,17 @@ take turns, so that what else the machine does weighs on all: `lga bench systems
 """
 
 import statistics
-import time
-from collections.abc import Callable
+from functools import partial
 
 import torch
 
 import lga
-from lga.benchmarks import machine
+from lga.benchmarks import machine, training_step
 from lga.tables import CONTROLS
 
 BATCHES = {"rotated_mnist": 64, "brain_mri": 4, "nmr": 4}
 SMALL = {"brain_mri": {"subjects": 16}, "nmr": {"objects": 8}}
 ROUNDS = 3
-
-
-def training_step(system: lga.System, pairs: lga.Pairs) -> Callable[[], float]:
-    """Takes one step and reads its loss, which waits for the device."""
-    optimizer = torch.optim.Adam(system.parameters(), lr=1e-4)
-
-    def step() -> float:
-        loss = torch.stack(list(system.loss(pairs).values())).sum()
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        return float(loss.detach())
-
-    return step
 
 
 def measure() -> dict[str, float | str]:
@@ -40,17 +25,21 @@ def measure() -> dict[str, float | str]:
     for name, batch_size in BATCHES.items():
         dataset = lga.load_dataset(name, "stand-in", **SMALL.get(name, {}))
         pairs = dataset.pairs("train", batch_size, torch.Generator()).to(device)
-        steps = {
-            label: training_step(lga.build_system(label, dataset).to(device), pairs)
+        systems = {
+            label: lga.build_system(label, dataset).to(device)
             for label, system in lga.SYSTEMS.items()
             if system.refusal(dataset) is None and label not in CONTROLS
+        }
+        steps = {
+            label: training_step(
+                partial(system.loss, pairs), [torch.optim.Adam(system.parameters(), lr=1e-4)]
+            )
+            for label, system in systems.items()
         }
         seconds: dict[str, list[float]] = {label: [] for label in steps}
         for _ in range(1 + ROUNDS):
             for label, step in steps.items():
-                started = time.perf_counter()
-                step()
-                seconds[label].append(time.perf_counter() - started)
+                seconds[label].append(step())
         medians = {label: statistics.median(taken[1:]) for label, taken in seconds.items()}
         measured[f"{name}_jin2024_pairs_per_second"] = round(batch_size / medians["jin2024"], 1)
         for label, median in medians.items():

@@ -8,10 +8,13 @@ import json
 import platform
 import re
 import runpy
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from lga.paths import BENCHMARKS, require_clone
 from lga.records import write_whole
@@ -36,6 +39,27 @@ def keep(name: str, figures: dict[str, Any]) -> None:
     """Writes figures beside their benchmark, over those of before."""
     text = json.dumps(figures, indent=2) + "\n"
     write_whole(BENCHMARKS / f"{name}.json", text.encode())
+
+
+def training_step(
+    loss: Callable[[], Mapping[str, Tensor]], optimizers: Sequence[torch.optim.Optimizer]
+) -> Callable[[], float]:
+    """Takes one step by a loss, given as its terms, and tells its seconds.
+
+    Reading the loss waits for the device.
+    """
+
+    def step() -> float:
+        started = time.perf_counter()
+        total = torch.stack(list(loss().values())).sum()
+        total.backward()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        float(total.detach())
+        return time.perf_counter() - started
+
+    return step
 
 
 def machine() -> str:

@@ -121,7 +121,7 @@ READERS = {
     "planes npz": (planes, read_planes, True),
     "NIfTI gz": (lambda f: volume(f, ".nii.gz"), heads.read_volume, True),
     "NIfTI": (lambda f: volume(f, ".nii"), heads.read_volume, False),
-    "mesh ply": (mesh, lambda p: rendering.load_mesh(p).vertices, False),
+    "mesh ply": (mesh, lambda p: rendering.load_mesh(p, p.stem).vertices, False),
     "weights": (
         lambda f: run_file(f, "model.safetensors"),
         lambda p: records.read_run(p.parent)[2], True,

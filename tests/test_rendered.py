@@ -133,22 +133,33 @@ def test_meshes_of_every_layout_are_found_and_broken_ones_are_told(meshes):
     assert ("02691156", "a1b2") in names and ("box", "b3") in names
     assert len(wrong) == 1 and "two holds 2 meshes (a.ply, b.ply)" in wrong[0]
     with pytest.raises(rendering.MeshError, match=r"empty\.off has no faces"):
-        rendering.load_mesh(meshes / "box" / "empty.off")
+        rendering.load_mesh(meshes / "box" / "empty.off", "empty")
     with pytest.raises(rendering.MeshError, match=r"torn\.ply"):
-        rendering.load_mesh(meshes / "box" / "torn.ply")
+        rendering.load_mesh(meshes / "box" / "torn.ply", "torn")
     assert len(rendering.find_meshes(meshes, "b*")[0]) == 5
     with pytest.raises(FileNotFoundError, match="holds no meshes"):
         rendering.find_meshes(meshes, "z*")
 
 
 def test_every_format_gives_the_same_picture(meshes):
-    pictures = [
-        rendering.render(rendering.load_mesh(meshes / "box" / name), np.eye(3)[None], TURNTABLE)[
-            0, 3
-        ]
-        for name in ("b0.ply", "b1.off", "b2.obj", "b4.stl")
+    boxes = [
+        rendering.load_mesh(meshes / "box" / file, "box")
+        for file in ("b0.ply", "b1.off", "b2.obj", "b4.stl")
     ]
+    pictures = [rendering.render(box, np.eye(3)[None], TURNTABLE)[0, 3] for box in boxes]
     assert all(np.array_equal(pictures[0], other) for other in pictures[1:])
+
+
+def test_meshes_without_colours_get_one_each_by_their_objects_name(tmp_path):
+    for name in ("a1b2", "c3d4"):  # ShapeNetCore's layout, where all files have one name
+        folder = tmp_path / "02691156" / name / "models"
+        folder.mkdir(parents=True)
+        trimesh.creation.icosphere().export(folder / "model_normalized.obj")
+    one, other = rendering.find_meshes(tmp_path)[0]
+    assert one.name != other.name and one.path.name == other.path.name
+    assert not np.allclose(one.load().colors[0], other.load().colors[0])
+    (copy,) = rendering.copies([one], 1)
+    assert np.allclose(copy.load().colors, one.load().colors)
 
 
 @pytest.mark.slow

@@ -67,8 +67,12 @@ def stretched(mesh: Mesh, generator: np.random.Generator) -> Mesh:
     return normalized(mesh.vertices * scale, mesh.faces, mesh.colors)
 
 
-def load_mesh(path: Path) -> Mesh:
+def load_mesh(path: Path, name: str) -> Mesh:
     """Reads a mesh file of any format trimesh knows.
+
+    Args:
+        path: the file.
+        name: of the object; it decides on a colour where the file has none.
 
     Raises:
         ImportError: without trimesh.
@@ -88,20 +92,20 @@ def load_mesh(path: Path) -> Mesh:
     if not len(faces):
         raise MeshError(f"{path} has no faces")
     try:
-        return normalized(np.asarray(loaded.vertices, float), faces, face_colors(loaded, path))
+        return normalized(np.asarray(loaded.vertices, float), faces, face_colors(loaded, name))
     except MeshError as error:
         raise MeshError(f"{path} {error}") from None
 
 
-def face_colors(loaded, path: Path) -> np.ndarray:
-    """Colours of a trimesh's faces (F, 3) in [0, 1], or one seeded by the file's name."""
+def face_colors(loaded, name: str) -> np.ndarray:
+    """Colours of a trimesh's faces (F, 3) in [0, 1], or one for all of them seeded by a name."""
     if loaded.visual.defined:
         visual = loaded.visual
         visual = visual.to_color() if hasattr(visual, "to_color") else visual
         colors = np.asarray(visual.face_colors)
         if colors.shape == (len(loaded.faces), 4):
             return colors[:, :3] / 255
-    color = seeded_color(np.random.default_rng(seed_of(path.stem, 4)))
+    color = seeded_color(np.random.default_rng(seed_of(name, 4)))
     return np.tile(color, (len(loaded.faces), 1))
 
 
@@ -205,7 +209,7 @@ class MeshFile:
 
     def load(self) -> Mesh:
         """The mesh (see `load_mesh`), stretched if it is a copy."""
-        mesh = load_mesh(self.path)
+        mesh = load_mesh(self.path, self.name)
         if not self.copy:
             return mesh
         return stretched(mesh, np.random.default_rng(seed_of(self.label)))

@@ -294,11 +294,10 @@ RULES = (
     Rule({"batch_size": 8}, dataset="brain_mri", system=("lga", "lga_matched")),
     Rule({"batch_size": 16}, dataset="brain_mri", system="lga_generic"),
     Rule({"batch_size": 4}, dataset=VOLUMES, system="lga"),
-    Rule({"train_pairs": 144_000}, profile="standard", dataset=RENDERED, system="lga"),
     # LPIPS from the start costs decibels, at the end a tenth of one: chosen on validation pairs.
     Rule(
-        {"perceptual_weight": 0.2, "perceptual_images": 2, "perceptual_after": 120_000,
-         "selection": "last"},
+        {"perceptual_weight": 0.2, "perceptual_images": 2, "perceptual_after": 216_000,
+         "selection": "last", "train_pairs": 240_000},
         profile="standard", dataset=RENDERED, system="lga",
     ),
     Rule(

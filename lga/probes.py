@@ -147,7 +147,8 @@ def measure(
 
     Each one's rows take the place of its earlier ones in `probes.csv` as soon as they are known.
     A network is asked about data that it was trained on, or not at all: weights made from real
-    data keep their rows where only a stand-in is at hand.
+    data keep their rows where only a stand-in is at hand. Labels are given to the objects that are
+    at hand, whatever stretched copies of them a network has seen.
 
     Args:
         datasets, systems: names separated by commas, or "all".

@@ -46,6 +46,7 @@ from lga.records import (
     run_folder,
     write_weights,
 )
+from lga.sources import without_copies
 from lga.systems import SYSTEMS, System, build_system, check_serves
 from lga.training import History, fit
 
@@ -435,13 +436,14 @@ def trained_seeds(
     """The systems of a dataset whose weights are there, each with the seeds of its runs.
 
     Runs with overrides are left out: they are variants. So are runs on other data than `source`,
-    as records name it, where one is given.
+    as records name it, where one is given; stretched copies, which only train, do not count.
     """
     found: dict[str, list[int]] = {}
     root = Path(results or RESULTS) / profile / dataset
     for path in sorted(root.glob("*/seed-*/model.safetensors")):
         record = read_record(path.with_name("metrics.json"))
-        if not record["overrides"] and source in (None, record["source"]):
+        same = source is None or without_copies(record["source"])[0] == without_copies(source)[0]
+        if not record["overrides"] and same:
             seed = int(path.parent.name.removeprefix("seed-"))
             found.setdefault(path.parts[-3], []).append(seed)
     return {system: found[system] for system in SYSTEMS if system in found}

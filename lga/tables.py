@@ -349,7 +349,7 @@ def read_csv(name: str, profile: str, results: Path | str | None = None):
 
 def with_all_labels(probes):
     """The rows of `probes.csv` that most is learned from, tested on moved objects."""
-    most = probes.groupby(["dataset", "probe"])["labels"].transform("max")
+    most = probes.groupby(["dataset", "system", "probe"])["labels"].transform("max")
     return probes[(probes["labels"] == most) & (probes["tested_on"] == "moved")]
 
 

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "training": {"datasets", "metrics", "optimizers", "pairs", "precision", "profiles", "systems"},
     "evaluation": {"datasets", "laws", "metrics", "pairs", "profiles", "systems"},
     "runs": {"datasets", "evaluation", "figures", "lookup", "metrics", "options", "paths",
-             "precision", "profiles", "records", "systems", "training"},
+             "precision", "profiles", "records", "sources", "systems", "training"},
     "explorer": {"datasets", "groups", "precision", "runs", "systems"},
     "ablations": {"lookup", "metrics", "paths", "records", "runs", "tables"},
     "benchmarks": {"paths", "records"},

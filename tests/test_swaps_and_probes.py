@@ -17,6 +17,7 @@ import lga
 from lga import probes
 from lga.evaluation import PSNR_CEILING_DB, swap_psnr_db
 from lga.networks import Encoding
+from lga.sources import with_copies
 from lga.systems import SYSTEMS, LatentSystem
 
 SMALL_PLANES = {"objects": 6, "views": 5}
@@ -146,7 +147,7 @@ def test_sets_with_classes_say_what_they_show():
     for name, options, classes in (("rotated_mnist", {}, 10), ("adrenal_3d", {"bodies": 24}, 2),
                                    ("nmr", {"objects": 24}, 6)):  # fmt: skip
         dataset = lga.load_dataset(name, "stand-in", **options)
-        upright, moved = (dataset.labelled("train", 12, moved=m) for m in (False, True))
+        upright, moved = (dataset.labelled("train", 60, moved=m) for m in (False, True))
         assert torch.equal(upright.labels, moved.labels) and int(upright.labels.max()) < classes
         assert len(set(upright.labels.tolist())) > 1
         e = dataset.group.identity(len(upright.images))
@@ -154,6 +155,14 @@ def test_sets_with_classes_say_what_they_show():
         seen = dataset.view("train", 3, moved.elements[3:4])
         torch.testing.assert_close(seen, moved.images[3:4], rtol=0, atol=1e-5)
     assert not probes.has_classes(lga.load_dataset("brain_3d", "stand-in", subjects=10))
+
+
+def test_some_labels_of_a_set_in_order_are_of_all_its_classes():
+    dataset = lga.load_dataset("nmr", "stand-in", objects=60)
+    dataset.objects["train"] = dataset.objects["train"][dataset.labels["train"].argsort()]
+    dataset.labels["train"] = dataset.labels["train"].sort().values
+    few = dataset.labelled("train", 12, moved=True)
+    assert len(few.labels) == 12 and len(set(few.labels.tolist())) == 6
 
 
 def trained(root, name, dataset, seed=0, overrides=""):
@@ -171,7 +180,11 @@ def test_tables_have_a_row_per_trained_system(tmp_path, monkeypatch):
     assert lga.runs.trained_seeds("blocked_mnist", "quick", tmp_path) == {}
     for path in tmp_path.rglob("metrics.json"):
         lga.records.add_to_record(path.parent, {"overrides": ""})
-    assert lga.runs.trained_seeds("blocked_mnist", "quick", tmp_path) == {"jin2024": [0, 1]}
+    ready = partial(lga.runs.trained_seeds, "blocked_mnist", "quick", tmp_path)
+    assert ready() == {"jin2024": [0, 1]}
+    source = lga.records.read_records("quick", tmp_path)[0]["source"]
+    assert ready("other data") == {} and ready(source) == ready()
+    assert ready(with_copies(source, 14)) == ready()
 
     lga.tables.write_tables("quick", tmp_path)
     (row,) = lga.tables.read_csv("swaps", "quick", tmp_path).to_dict("records")

@@ -181,7 +181,7 @@ class OrbitDataset(ABC):
         return None
 
     def labelled(self, split: Split, n: int, moved: bool) -> Labelled:
-        """The first n objects of a split with their classes, in their reference pose or moved.
+        """n objects of a split, or all, with their classes, in their reference pose or moved.
 
         Raises:
             ValueError: for a dataset without classes.

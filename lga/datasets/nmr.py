@@ -75,8 +75,10 @@ class NMR(StoredOrbits):
         self.source = source
 
     def labelled(self, split: Split, n: int, moved: bool) -> Labelled:
-        """Each object's first view, or a random one."""
-        objects = torch.arange(min(n, self.size(split)))
+        """Each object's first view, or a random one; of a split, which is in order, every k-th."""
+        size = self.size(split)
+        n = min(n, size)
+        objects = torch.arange(n) * size // n
         steps = torch.zeros_like(objects)
         if moved:
             steps = torch.randint(VIEWS, steps.shape, generator=torch.Generator().manual_seed(0))

@@ -145,7 +145,7 @@ def test_a_perceptual_loss_that_would_never_join_is_refused():
     late = lga.configure("nmr", "lga", "standard")
     assert late.system_options["perceptual_after"] < late.settings.train_pairs
     with pytest.raises(
-        ValueError, match="after 120,000 pairs, of which there are 20,000: set perc"
+        ValueError, match="after 216,000 pairs, of which there are 20,000: set perc"
     ):
         lga.configure("nmr", "lga", "standard", overrides="train_pairs=20000")
     for mend in ("perceptual_after=16000", "perceptual_weight=0"):

@@ -439,11 +439,12 @@ def trained_seeds(
     as records name it, where one is given; stretched copies, which only train, do not count.
     """
     found: dict[str, list[int]] = {}
+    asked = None if source is None else without_copies(source)[0]
     root = Path(results or RESULTS) / profile / dataset
     for path in sorted(root.glob("*/seed-*/model.safetensors")):
         record = read_record(path.with_name("metrics.json"))
-        same = source is None or without_copies(record["source"])[0] == without_copies(source)[0]
-        if not record["overrides"] and same:
+        tested_on, _ = without_copies(record["source"])
+        if not record["overrides"] and asked in (None, tested_on):
             seed = int(path.parent.name.removeprefix("seed-"))
             found.setdefault(path.parts[-3], []).append(seed)
     return {system: found[system] for system in SYSTEMS if system in found}

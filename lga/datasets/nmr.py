@@ -75,7 +75,7 @@ class NMR(StoredOrbits):
         self.source = source
 
     def labelled(self, split: Split, n: int, moved: bool) -> Labelled:
-        """Each object's first view, or a random one; of a split, which is in order, every k-th."""
+        """Objects from all over a split, which goes class by class; first views, or random ones."""
         size = self.size(split)
         n = min(n, size)
         objects = torch.arange(n) * size // n

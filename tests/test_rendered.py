@@ -220,6 +220,22 @@ def test_a_stretched_mesh_is_another_shape_of_the_same_size():
     assert len(set(mirrored)) == 2
 
 
+def test_copies_of_what_stands_stand_too(tmp_path):
+    trimesh.creation.cone(radius=1, height=2).apply_transform(  # its tip along y
+        trimesh.transformations.rotation_matrix(-np.pi / 2, [1, 0, 0])
+    ).export(tmp_path / "cone.ply")
+    (cone,) = rendering.find_meshes(tmp_path)[0]
+    tips = {
+        upright: {
+            # All but one of a cone's corners lie at its foot.
+            -float(np.sign(np.median(copy.load().vertices[:, 1])))
+            for copy in rendering.copies([cone], 12, upright)
+        }
+        for upright in (False, True)
+    }
+    assert tips == {False: {-1.0, 1.0}, True: {1.0}}
+
+
 def test_copies_of_aircraft_that_do_not_train_are_refused():
     dataset = lga.load_dataset("plane_in_the_sky", "stand-in", objects=8, views=2)
     turned = dataset.elements.view(8, 2, 3, 3)

@@ -170,7 +170,8 @@ class NMR(StoredOrbits):
             meshes: a folder of meshes (see `rendering.find_meshes`), upright along y.
             only: which mesh names to take, as a file name pattern.
             title: what the meshes are, for the tables.
-            copies: of every mesh that trains, stretched and mirrored (`rendering.stretched`).
+            copies: of every mesh that trains, stretched and maybe mirrored, but never on its head
+                (`rendering.stretched`).
         """
         if meshes is not None:
             pack_meshes(Path(data_root), Path(meshes), only, title, copies)
@@ -241,7 +242,7 @@ def pack_meshes(data_root: Path, meshes: Path, only: str, title: str, copies: in
     extra: dict[rendering.MeshFile, np.ndarray] = {}
     if copies:
         train = [mesh for (_, name), part in members.items() if name == "train" for mesh in part]
-        extra = rendered(rendering.copies(train, copies))
+        extra = rendered(rendering.copies(train, copies, upright=True))
         for mesh in extra:
             members[mesh.category, "train"].append(mesh)
     ready = views | extra

@@ -443,7 +443,7 @@ def trained_seeds(
     root = Path(results or RESULTS) / profile / dataset
     for path in sorted(root.glob("*/seed-*/model.safetensors")):
         record = read_record(path.with_name("metrics.json"))
-        tested_on, _ = without_copies(record["source"])
+        tested_on = without_copies(record["source"])[0]
         if not record["overrides"] and asked in (None, tested_on):
             seed = int(path.parent.name.removeprefix("seed-"))
             found.setdefault(path.parts[-3], []).append(seed)

@@ -176,7 +176,7 @@ def test_prepare_nmr_renders_skips_and_resumes(meshes, tmp_path, capsys):
     prepare_dataset("nmr", tmp_path, meshes=meshes, title="boxes", copies=2)
     assert kept.stat().st_mtime_ns == before
     more = lga.load_dataset("nmr", "real", tmp_path)
-    assert more.source.endswith("views, 6 stretched copies to train on")
+    assert more.source.endswith("views, 6 upright stretched copies to train on")
     assert [more.size(s) for s in ("train", "validation", "test")] == [9, 1, 1]
     assert_same_tests(dataset, more)
 

@@ -250,7 +250,7 @@ def pack_meshes(data_root: Path, meshes: Path, only: str, title: str, copies: in
         images = np.stack([ready[mesh] for mesh in part])
         write_npz(folder / f"{category}_{name}_images.npz", images=images)
     objects = f"{title or f'meshes of {meshes.name}'}: {len(views)} objects, turntable views"
-    source = with_copies(objects, len(extra))
+    source = with_copies(objects, len(extra), upright=True)
     (folder / "source.json").write_text(json.dumps({"source": source, "skipped": wrong}, indent=2))
     for line in wrong:
         print(f"skipped: {line}", flush=True)

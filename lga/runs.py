@@ -351,6 +351,8 @@ def measured_again(
 ) -> dict[str, Any]:
     """The test figures of a finished run with weights that may have been changed.
 
+    Stretched copies, which only train, may be fewer or more than the run has seen.
+
     Raises:
         ValueError: when its data differ, or the weights do not fit.
     """
@@ -361,7 +363,7 @@ def measured_again(
         )  # fmt: skip
     else:
         dataset = own_pictures(folder, config).load()
-    if dataset.source != record["source"]:
+    if without_copies(dataset.source)[0] != without_copies(record["source"])[0]:
         raise ValueError(f"the run was made on {record['source']}, these data are {dataset.source}")
     system = rebuilt(folder, config, weights, dataset)
     known = {k: v for k, v in config["settings"].items() if k in SETTING_NAMES}

@@ -171,7 +171,7 @@ def test_prepare_nmr_renders_skips_and_resumes(meshes, tmp_path, capsys):
     dataset = lga.load_dataset("nmr", "real", tmp_path)
     assert dataset.source.startswith("boxes:") and not dataset.is_stand_in
     assert [dataset.size(s) for s in ("train", "validation", "test")] == [3, 1, 1]
-    kept = tmp_path / "nmr" / ".parts" / "box--b0.npy"
+    (kept,) = (tmp_path / "nmr" / ".parts").glob("box--b0--*.npy")
     before = kept.stat().st_mtime_ns
     prepare_dataset("nmr", tmp_path, meshes=meshes, title="boxes", copies=2)
     assert kept.stat().st_mtime_ns == before
@@ -179,6 +179,11 @@ def test_prepare_nmr_renders_skips_and_resumes(meshes, tmp_path, capsys):
     assert more.source.endswith("views, 6 upright stretched copies to train on")
     assert [more.size(s) for s in ("train", "validation", "test")] == [9, 1, 1]
     assert_same_tests(dataset, more)
+    trimesh.creation.box((3, 2, 1)).export(meshes / "box" / "b0.ply")
+    prepare_dataset("nmr", tmp_path, meshes=meshes, title="boxes")
+    anew = lga.load_dataset("nmr", "real", tmp_path)
+    changed = (anew.images != dataset.images).flatten(1).any(1).view(-1, 24).any(1)
+    assert changed.sum() == 1  # the mesh that is another now is rendered again
 
 
 @pytest.mark.slow
@@ -379,6 +384,23 @@ def test_the_public_packing_is_packed(tmp_path, zipped):
     assert dataset.size("test") == 1
     reds = (dataset.show(torch.arange(24)) * 255).round()[:, 0, 0, 0]
     assert reds.tolist() == list(range(24))
+
+
+def test_renderings_of_several_origins_are_not_packed_together(tmp_path, meshes):
+    write_packed(tmp_path / "nmr")
+    with pytest.raises(ValueError, match=r"nmr holds other data \(02958343\): remove it"):
+        prepare_dataset("nmr", tmp_path, meshes=meshes)
+    note = tmp_path / "nmr" / nmr_module.NOTE
+    note.write_text(json.dumps({"source": "boxes"}))
+    with pytest.raises(ValueError, match="holds other data"):  # of a class that is no more
+        prepare_dataset("nmr", tmp_path, meshes=meshes)
+    write_public(tmp_path / "NMR_Dataset")
+    with pytest.raises(ValueError, match="holds other data"):
+        prepare_dataset("nmr", tmp_path)
+    for path in note.parent.glob("*.npz"):
+        path.unlink()
+    prepare_dataset("nmr", tmp_path)
+    assert lga.load_dataset("nmr", "real", tmp_path).source == "NMR (ShapeNet)"
 
 
 def test_a_truncated_zip_and_a_missing_view_are_named(tmp_path):

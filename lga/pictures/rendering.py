@@ -216,6 +216,13 @@ class MeshFile:
         kind = "upright-" if self.upright else ""
         return f"{self.name}--{kind}{self.copy}" if self.copy else self.name
 
+    @property
+    def finished(self) -> str:
+        """The name of a file for its pictures; a mesh that has changed since has another."""
+        now = self.path.stat()
+        state = seed_of(f"{self.path.resolve()} {now.st_size} {now.st_mtime_ns}")
+        return f"{self.category}--{self.label}--{state:014x}.npy"
+
     def load(self) -> Mesh:
         """The mesh (see `load_mesh`), stretched if it is a copy."""
         mesh = load_mesh(self.path, self.name)
@@ -294,7 +301,7 @@ def render_all(
     from tqdm import tqdm
 
     parts.mkdir(parents=True, exist_ok=True)
-    kept = [parts / f"{mesh.category}--{mesh.label}.npy" for mesh in meshes]
+    kept = [parts / mesh.finished for mesh in meshes]
     jobs = [
         (mesh, rotations(mesh), camera, lamp_turns, file)
         for mesh, file in zip(meshes, kept, strict=True)

@@ -351,6 +351,8 @@ def measured_again(
 ) -> dict[str, Any]:
     """The test figures of a finished run with weights that may have been changed.
 
+    Stretched copies, which only train, may be fewer or more than the run has seen.
+
     Raises:
         ValueError: when its data differ, or the weights do not fit.
     """
@@ -361,7 +363,7 @@ def measured_again(
         )  # fmt: skip
     else:
         dataset = own_pictures(folder, config).load()
-    if dataset.source != record["source"]:
+    if without_copies(dataset.source)[0] != without_copies(record["source"])[0]:
         raise ValueError(f"the run was made on {record['source']}, these data are {dataset.source}")
     system = rebuilt(folder, config, weights, dataset)
     known = {k: v for k, v in config["settings"].items() if k in SETTING_NAMES}
@@ -443,7 +445,7 @@ def trained_seeds(
     root = Path(results or RESULTS) / profile / dataset
     for path in sorted(root.glob("*/seed-*/model.safetensors")):
         record = read_record(path.with_name("metrics.json"))
-        tested_on, _ = without_copies(record["source"])
+        tested_on = without_copies(record["source"])[0]
         if not record["overrides"] and asked in (None, tested_on):
             seed = int(path.parent.name.removeprefix("seed-"))
             found.setdefault(path.parts[-3], []).append(seed)

@@ -2,15 +2,16 @@
 
 import re
 
-STRETCHED = re.compile(r", (\d+) stretched copies to train on$")
+STRETCHED = re.compile(r", (\d+) (upright )?stretched copies to train on$")
 
 
-def with_copies(source: str, copies: int) -> str:
+def with_copies(source: str, copies: int, upright: bool = False) -> str:
     """A source in words, with the copies beside its objects; `without_copies` reads it."""
-    return f"{source}, {copies} stretched copies to train on" if copies else source
+    kind = "upright stretched" if upright else "stretched"
+    return f"{source}, {copies} {kind} copies to train on" if copies else source
 
 
-def without_copies(source: str) -> tuple[str, int]:
-    """What a run was tested on, and how many stretched copies it only trained on."""
+def without_copies(source: str) -> tuple[str, int, bool]:
+    """What a run was tested on, on how many copies it only trained, and whether these stand."""
     found = STRETCHED.search(source)
-    return (source[: found.start()], int(found[1])) if found else (source, 0)
+    return (source[: found.start()], int(found[1]), bool(found[2])) if found else (source, 0, False)

@@ -213,16 +213,16 @@ def remarks(shown: Mapping[str, Any], name: str, dataset: str, copies_differ: bo
     Args:
         shown: rows of `table` by the names under which they are shown.
         name, dataset: of the table and the dataset.
-        copies_differ: whether they trained on different numbers of stretched copies.
+        copies_differ: whether they trained on different stretched copies.
     """
     cells = TABLES[name][dataset]
-    copies: dict[int, list[str]] = {}
+    copies: dict[tuple[int, bool], list[str]] = {}
     lacking, by_muon, reached = [], [], {}
     for label, row in shown.items():
         system = label.partition(" (")[0]
-        stretched = without_copies(row[f"{dataset}_source"])[1]
-        if stretched and row[f"{dataset}_train_pairs"]:
-            copies.setdefault(stretched, []).append(label)
+        _, n, upright = without_copies(row[f"{dataset}_source"])
+        if n and row[f"{dataset}_train_pairs"]:
+            copies.setdefault((n, upright), []).append(label)
         if WITHOUT_LPIPS in row.get(f"{dataset}_perceptual_loss", ""):
             lacking.append(label)
         if cells.get(system) and "muon" in row[f"{dataset}_optimizer"]:
@@ -231,8 +231,11 @@ def remarks(shown: Mapping[str, Any], name: str, dataset: str, copies_differ: bo
             reached[label] = row[f"{dataset}_psnr_db_mean"]
     notes = []
     if copies_differ:
-        each = "; ".join(f"{n:,} for {', '.join(copies[n])}" for n in sorted(copies))
-        notes.append(f"Stretched copies to train on: {each}.")
+        each = [
+            f"{n:,}{' upright' if upright else ''} for {', '.join(labels)}"
+            for (n, upright), labels in sorted(copies.items())
+        ]
+        notes.append(f"Stretched copies to train on: {'; '.join(each)}.")
     if lacking:
         notes.append(f"Without its perceptual loss: {', '.join(lacking)}.")
     if by_muon:

@@ -171,14 +171,19 @@ def test_prepare_nmr_renders_skips_and_resumes(meshes, tmp_path, capsys):
     dataset = lga.load_dataset("nmr", "real", tmp_path)
     assert dataset.source.startswith("boxes:") and not dataset.is_stand_in
     assert [dataset.size(s) for s in ("train", "validation", "test")] == [3, 1, 1]
-    kept = tmp_path / "nmr" / ".parts" / "box--b0.npy"
+    (kept,) = (tmp_path / "nmr" / ".parts").glob("box--b0--*.npy")
     before = kept.stat().st_mtime_ns
     prepare_dataset("nmr", tmp_path, meshes=meshes, title="boxes", copies=2)
     assert kept.stat().st_mtime_ns == before
     more = lga.load_dataset("nmr", "real", tmp_path)
-    assert more.source.endswith("views, 6 stretched copies to train on")
+    assert more.source.endswith("views, 6 upright stretched copies to train on")
     assert [more.size(s) for s in ("train", "validation", "test")] == [9, 1, 1]
     assert_same_tests(dataset, more)
+    trimesh.creation.box((3, 2, 1)).export(meshes / "box" / "b0.ply")
+    prepare_dataset("nmr", tmp_path, meshes=meshes, title="boxes")
+    anew = lga.load_dataset("nmr", "real", tmp_path)
+    changed = (anew.images != dataset.images).flatten(1).any(1).view(-1, 24).any(1)
+    assert changed.sum() == 1  # the mesh that is another now is rendered again
 
 
 @pytest.mark.slow
@@ -218,6 +223,22 @@ def test_a_stretched_mesh_is_another_shape_of_the_same_size():
     maps = [np.linalg.lstsq(mesh.vertices, copy.vertices, rcond=None)[0] for copy in copies]
     mirrored = [np.linalg.det(scale) < 0 for scale in maps]
     assert len(set(mirrored)) == 2
+
+
+def test_copies_of_what_stands_stand_too(tmp_path):
+    trimesh.creation.cone(radius=1, height=2).apply_transform(  # its tip along y
+        trimesh.transformations.rotation_matrix(-np.pi / 2, [1, 0, 0])
+    ).export(tmp_path / "cone.ply")
+    (cone,) = rendering.find_meshes(tmp_path)[0]
+    tips = {
+        upright: {
+            # All but one of a cone's corners lie at its foot.
+            -float(np.sign(np.median(copy.load().vertices[:, 1])))
+            for copy in rendering.copies([cone], 12, upright)
+        }
+        for upright in (False, True)
+    }
+    assert tips == {False: {-1.0, 1.0}, True: {1.0}}
 
 
 def test_copies_of_aircraft_that_do_not_train_are_refused():
@@ -363,6 +384,23 @@ def test_the_public_packing_is_packed(tmp_path, zipped):
     assert dataset.size("test") == 1
     reds = (dataset.show(torch.arange(24)) * 255).round()[:, 0, 0, 0]
     assert reds.tolist() == list(range(24))
+
+
+def test_renderings_of_several_origins_are_not_packed_together(tmp_path, meshes):
+    write_packed(tmp_path / "nmr")
+    with pytest.raises(ValueError, match=r"nmr holds other data \(02958343\): remove it"):
+        prepare_dataset("nmr", tmp_path, meshes=meshes)
+    note = tmp_path / "nmr" / nmr_module.NOTE
+    note.write_text(json.dumps({"source": "boxes"}))
+    with pytest.raises(ValueError, match="holds other data"):  # of a class that is no more
+        prepare_dataset("nmr", tmp_path, meshes=meshes)
+    write_public(tmp_path / "NMR_Dataset")
+    with pytest.raises(ValueError, match="holds other data"):
+        prepare_dataset("nmr", tmp_path)
+    for path in note.parent.glob("*.npz"):
+        path.unlink()
+    prepare_dataset("nmr", tmp_path)
+    assert lga.load_dataset("nmr", "real", tmp_path).source == "NMR (ShapeNet)"
 
 
 def test_a_truncated_zip_and_a_missing_view_are_named(tmp_path):

@@ -12,6 +12,7 @@ from lga.catalogue import grid, refusals
 from lga.options import keyword_options
 from lga.profiles import PROFILES
 from lga.runs import made_otherwise
+from lga.sources import with_copies
 
 CELLS = [(d, s) for s in lga.SYSTEMS for d in lga.DATASETS if d not in refusals(s)]
 FIRST_STEPS = [  # a control without weights has no network that a dataset could change
@@ -236,3 +237,17 @@ def test_weights_are_kept_in_half_precision_only_where_the_figures_stay(tmp_path
     assert len(path.read_bytes()) < 0.55 * len(whole)
     system = lga.load(folder)  # compares the fingerprint
     assert {p.dtype for p in system.parameters()} == {torch.float32}
+
+
+def test_a_run_is_evaluated_on_its_test_data_whatever_copies_it_has_seen(tmp_path, monkeypatch):
+    run = lga.configure("rotated_mnist", "mean_image", results_dir=tmp_path,
+                        overrides="train_pairs=64 validations=1 test_pairs=2")  # fmt: skip
+    lga.execute(run)
+    data = run.load_dataset()
+    monkeypatch.setattr(lga.runs, "load_dataset", lambda *_, **__: data)
+    source = data.source
+    data.source = with_copies(source, 14, upright=True)
+    assert lga.runs.evaluate_run(run.folder.path) == []
+    data.source = with_copies(f"other {source}", 14)
+    with pytest.raises(ValueError, match="these data are other"):
+        lga.runs.evaluate_run(run.folder.path)

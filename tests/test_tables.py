@@ -70,9 +70,14 @@ def test_copies_that_train_are_said_and_part_no_rows_but_those_of_one_system(tmp
     text = tables.table_markdown("table_2", "quick", tmp_path)
     assert "sky: meshes: 9 aircraft\n" in text
     assert "\nStretched copies to train on: 12 for jin2024; 1,400 for lga.\n" in text
+    publish_with("1400 upright", "lga_generic", psnr_db=22.0, train_pairs=100)
+    text = tables.table_markdown("table_2", "quick", tmp_path)
+    assert (
+        "\nStretched copies to train on: 12 for jin2024; 1,400 for lga; 1,400 upright for" in text
+    )
     publish_with(1400, "jin2024", seed=1, psnr_db=30.0)
     means = tables.table("table_2", "quick", tmp_path)["plane_in_the_sky_psnr_db_mean"].dropna()
-    assert sorted(means) == [20, 20, 24, 30]
+    assert sorted(means) == [20, 20, 22, 24, 30]
 
 
 def test_a_reduced_preset_is_said_in_its_row(tmp_path):

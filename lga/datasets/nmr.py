@@ -30,6 +30,7 @@ from lga.sources import with_copies
 from lga.splits import Split, split_objects
 
 VIEWS = 24
+NOTE = "source.json"
 STAND_IN = "procedural objects (stand-in for NMR)"
 FILE_SPLITS: dict[str, Split] = {"train": "train", "val": "validation", "test": "test"}
 
@@ -99,7 +100,7 @@ class NMR(StoredOrbits):
             ValueError: for a damaged file or one without 24 views, naming it.
         """
         folder = packed_folder(data_root)
-        known = sorted({p.name.rsplit("_", 2)[0] for p in folder.glob("*_train_images.npz")})
+        known = sorted(packed_classes(folder))
         wanted = known if categories == "all" else categories.split(",")
         views: dict[Split, list[Tensor]] = {split: [] for split in FILE_SPLITS.values()}
         labels: dict[Split, list[Tensor]] = {split: [] for split in FILE_SPLITS.values()}
@@ -112,7 +113,7 @@ class NMR(StoredOrbits):
             raise FileNotFoundError(
                 f"{folder} holds no packed files; {cls.how_to_prepare(data_root)}"
             )
-        source = read_source(folder / "source.json")
+        source = read_source(folder / NOTE)
         packed, classes = (
             {split: torch.cat(parts) for split, parts in lists.items()} for lists in (views, labels)
         )
@@ -143,7 +144,7 @@ class NMR(StoredOrbits):
     @staticmethod
     def has_real(data_root: Path) -> bool:
         """Whether there is any packed file."""
-        return any(packed_folder(data_root).glob("*_train_images.npz"))
+        return bool(packed_classes(packed_folder(data_root)))
 
     @classmethod
     def how_to_prepare(cls, data_root: Path) -> str:
@@ -170,7 +171,8 @@ class NMR(StoredOrbits):
             meshes: a folder of meshes (see `rendering.find_meshes`), upright along y.
             only: which mesh names to take, as a file name pattern.
             title: what the meshes are, for the tables.
-            copies: of every mesh that trains, stretched and mirrored (`rendering.stretched`).
+            copies: of every mesh that trains, stretched and maybe mirrored, but never on its head
+                (`rendering.stretched`).
         """
         if meshes is not None:
             pack_meshes(Path(data_root), Path(meshes), only, title, copies)
@@ -180,6 +182,20 @@ class NMR(StoredOrbits):
 
 def packed_folder(data_root: Path) -> Path:
     return Path(data_root) / "nmr"
+
+
+def packed_classes(folder: Path) -> set[str]:
+    """The classes whose training objects are packed in a folder."""
+    return {path.name.rsplit("_", 2)[0] for path in folder.glob("*_train_images.npz")}
+
+
+def refuse_a_mixture(folder: Path, others: set[str]) -> None:
+    """Raises ValueError where a folder holds classes that do not belong to what is packed."""
+    if others:
+        raise ValueError(
+            f"{folder} holds other data ({', '.join(sorted(others))}): remove it, or take another "
+            "--data-root"
+        )
 
 
 def turntable() -> np.ndarray:
@@ -213,11 +229,19 @@ def read_source(path: Path) -> str:
 
 
 def pack_meshes(data_root: Path, meshes: Path, only: str, title: str, copies: int) -> None:
-    """Renders a folder of meshes; 7 : 1 : 2 of each class's objects for train, val and test."""
+    """Renders a folder of meshes; 7 : 1 : 2 of each class's objects for train, val and test.
+
+    Raises:
+        ValueError: where other classes are packed already, or the public renderings.
+    """
     from lga.pictures import rendering
 
     found, wrong = rendering.find_meshes(meshes, only)
     folder = packed_folder(data_root)
+    others = packed_classes(folder)
+    if (folder / NOTE).is_file():
+        others -= {mesh.category for mesh in found}
+    refuse_a_mixture(folder, others)
 
     def rendered(some: list[rendering.MeshFile]) -> dict[rendering.MeshFile, np.ndarray]:
         ready, unfit = rendering.render_all(
@@ -241,16 +265,16 @@ def pack_meshes(data_root: Path, meshes: Path, only: str, title: str, copies: in
     extra: dict[rendering.MeshFile, np.ndarray] = {}
     if copies:
         train = [mesh for (_, name), part in members.items() if name == "train" for mesh in part]
-        extra = rendered(rendering.copies(train, copies))
+        extra = rendered(rendering.copies(train, copies, upright=True))
         for mesh in extra:
             members[mesh.category, "train"].append(mesh)
     ready = views | extra
+    objects = f"{title or f'meshes of {meshes.name}'}: {len(views)} objects, turntable views"
+    source = with_copies(objects, len(extra), upright=True)
+    (folder / NOTE).write_text(json.dumps({"source": source, "skipped": wrong}, indent=2))
     for (category, name), part in members.items():
         images = np.stack([ready[mesh] for mesh in part])
         write_npz(folder / f"{category}_{name}_images.npz", images=images)
-    objects = f"{title or f'meshes of {meshes.name}'}: {len(views)} objects, turntable views"
-    source = with_copies(objects, len(extra))
-    (folder / "source.json").write_text(json.dumps({"source": source, "skipped": wrong}, indent=2))
     for line in wrong:
         print(f"skipped: {line}", flush=True)
     print(f"{source} in {folder}", flush=True)
@@ -264,8 +288,12 @@ def pack_public(data_root: Path) -> None:
 
     Raises:
         FileNotFoundError: when neither is there, or a view is missing.
-        ValueError: when the zip is truncated.
+        ValueError: when the zip is truncated, or rendered meshes are packed already.
     """
+    folder = packed_folder(data_root)
+    if (folder / NOTE).is_file():
+        refuse_a_mixture(folder, packed_classes(folder))
+        (folder / NOTE).unlink()
     archive, unpacked = data_root / "NMR_Dataset.zip", data_root / "NMR_Dataset"
     if unpacked.is_dir():
         pack_listing(

@@ -58,12 +58,19 @@ def normalized(vertices: np.ndarray, faces: np.ndarray, colors: np.ndarray) -> M
     return Mesh((vertices - (low + high) / 2) / size, faces, colors)
 
 
-def stretched(mesh: Mesh, generator: np.random.Generator) -> Mesh:
+def stretched(mesh: Mesh, generator: np.random.Generator, upright: bool = False) -> Mesh:
     """Another shape of the same kind: the axes scaled at random, log-uniformly, and maybe mirrored.
 
     The box of the copy has diagonal 1 again.
+
+    Args:
+        mesh: the shape.
+        generator: decides.
+        upright: whether y, which points up, is not mirrored: nothing stands on its head.
     """
     scale = LARGEST_STRETCH ** generator.uniform(-1, 1, 3) * generator.choice([-1, 1], 3)
+    if upright:
+        scale[1] = abs(scale[1])
     return normalized(mesh.vertices * scale, mesh.faces, mesh.colors)
 
 
@@ -194,25 +201,34 @@ def render(
 class MeshFile:
     """One object of a folder of meshes: its class, its name, its file.
 
-    `copy` is 0 for the mesh itself; k for its k-th stretched copy.
+    `copy` is 0 for the mesh itself; k for its k-th stretched copy, which may have to be `upright`.
     """
 
     category: str
     name: str
     path: Path
     copy: int = 0
+    upright: bool = False
 
     @property
     def label(self) -> str:
         """The object's name, which decides what is random about it."""
-        return f"{self.name}--{self.copy}" if self.copy else self.name
+        kind = "upright-" if self.upright else ""
+        return f"{self.name}--{kind}{self.copy}" if self.copy else self.name
+
+    @property
+    def finished(self) -> str:
+        """The name of a file for its pictures; a mesh that has changed since has another."""
+        now = self.path.stat()
+        state = seed_of(f"{self.path.resolve()} {now.st_size} {now.st_mtime_ns}")
+        return f"{self.category}--{self.label}--{state:014x}.npy"
 
     def load(self) -> Mesh:
         """The mesh (see `load_mesh`), stretched if it is a copy."""
         mesh = load_mesh(self.path, self.name)
         if not self.copy:
             return mesh
-        return stretched(mesh, np.random.default_rng(seed_of(self.label)))
+        return stretched(mesh, np.random.default_rng(seed_of(self.label)), self.upright)
 
 
 def find_meshes(root: Path, pattern: str = "*") -> tuple[list[MeshFile], list[str]]:
@@ -256,9 +272,9 @@ def find_meshes(root: Path, pattern: str = "*") -> tuple[list[MeshFile], list[st
     return meshes, wrong
 
 
-def copies(meshes: Sequence[MeshFile], n: int) -> list[MeshFile]:
+def copies(meshes: Sequence[MeshFile], n: int, upright: bool = False) -> list[MeshFile]:
     """n stretched copies of each of some objects, to train on: one mesh is one shape."""
-    return [replace(mesh, copy=1 + k) for mesh in meshes for k in range(n)]
+    return [replace(mesh, copy=1 + k, upright=upright) for mesh in meshes for k in range(n)]
 
 
 def render_all(
@@ -285,7 +301,7 @@ def render_all(
     from tqdm import tqdm
 
     parts.mkdir(parents=True, exist_ok=True)
-    kept = [parts / f"{mesh.category}--{mesh.label}.npy" for mesh in meshes]
+    kept = [parts / mesh.finished for mesh in meshes]
     jobs = [
         (mesh, rotations(mesh), camera, lamp_turns, file)
         for mesh, file in zip(meshes, kept, strict=True)

@@ -341,7 +341,10 @@ def write_packed(folder, n=2, views=24):
 
 
 def test_the_softras_packing_is_read(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"NMR_Dataset\.zip is missing"):
+        prepare_dataset("nmr", tmp_path)
     write_packed(tmp_path / "nmr")
+    prepare_dataset("nmr", tmp_path)
     dataset = lga.load_dataset("nmr", "real", tmp_path, categories="02958343")
     assert [dataset.size(s) for s in ("train", "validation", "test")] == [2, 2, 2]
     assert dataset.source == "NMR (ShapeNet)"
@@ -351,6 +354,8 @@ def test_the_softras_packing_is_read(tmp_path):
 
 def test_missing_views_and_torn_files_are_named(tmp_path):
     write_packed(tmp_path / "nmr", views=23)
+    with pytest.raises(ValueError, match=r"expected uint8 \(N, 24, 4, 64, 64\)"):
+        prepare_dataset("nmr", tmp_path)
     with pytest.raises(ValueError, match=r"expected uint8 \(N, 24, 4, 64, 64\)"):
         lga.load_dataset("nmr", "real", tmp_path)
     path = tmp_path / "nmr" / "02958343_train_images.npz"

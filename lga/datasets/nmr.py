@@ -164,7 +164,7 @@ class NMR(StoredOrbits):
         title: str = "",
         copies: int = 0,
     ) -> None:
-        """Packs `NMR_Dataset.zip` or its folder, or renders meshes in the same layout.
+        """Packs `NMR_Dataset.zip` or its folder, renders meshes in the same layout, or checks.
 
         Args:
             data_root: gets `nmr/`.
@@ -284,17 +284,23 @@ def pack_public(data_root: Path) -> None:
     """Packs the renderings that come with Differentiable Volumetric Rendering.
 
     `<class>/softras_{train,val,test}.lst` name the objects, `<class>/<object>/image/0000.png` to
-    `0023.png` are their views; in a folder or inside the zip.
+    `0023.png` are their views; in a folder or inside the zip. Without either, packed files are
+    checked.
 
     Raises:
-        FileNotFoundError: when neither is there, or a view is missing.
-        ValueError: when the zip is truncated, or rendered meshes are packed already.
+        FileNotFoundError: when there is nothing, or a view is missing.
+        ValueError: when the zip is truncated, a packed file damaged, or meshes are packed already.
     """
+    archive, unpacked = data_root / "NMR_Dataset.zip", data_root / "NMR_Dataset"
+    if not (archive.is_file() or unpacked.is_dir()):
+        if not NMR.has_real(data_root):
+            raise FileNotFoundError(f"{archive} is missing; {NMR.how_to_prepare(data_root)}")
+        NMR.real(data_root)
+        return
     folder = packed_folder(data_root)
     if (folder / NOTE).is_file():
         refuse_a_mixture(folder, packed_classes(folder))
         (folder / NOTE).unlink()
-    archive, unpacked = data_root / "NMR_Dataset.zip", data_root / "NMR_Dataset"
     if unpacked.is_dir():
         pack_listing(
             data_root,
@@ -302,7 +308,7 @@ def pack_public(data_root: Path) -> None:
             lambda name: (unpacked / name).read_bytes(),
             str(unpacked),
         )
-    elif archive.is_file():
+    else:
         try:
             with zipfile.ZipFile(archive) as packed:
                 members = {n.removeprefix("NMR_Dataset/"): n for n in packed.namelist()}
@@ -312,8 +318,6 @@ def pack_public(data_root: Path) -> None:
             raise ValueError(
                 f"{archive} is truncated, damaged or no zip ({error}); fetch it again"
             ) from error
-    else:
-        raise FileNotFoundError(f"{archive} is missing; {NMR.how_to_prepare(data_root)}")
 
 
 def pack_listing(

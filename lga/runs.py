@@ -46,7 +46,7 @@ from lga.records import (
     run_folder,
     write_weights,
 )
-from lga.sources import without_copies
+from lga.sources import tested_on
 from lga.systems import SYSTEMS, System, build_system, check_serves
 from lga.training import History, fit
 
@@ -363,7 +363,7 @@ def measured_again(
         )  # fmt: skip
     else:
         dataset = own_pictures(folder, config).load()
-    if without_copies(dataset.source)[0] != without_copies(record["source"])[0]:
+    if tested_on(dataset.source) != tested_on(record["source"]):
         raise ValueError(f"the run was made on {record['source']}, these data are {dataset.source}")
     system = rebuilt(folder, config, weights, dataset)
     known = {k: v for k, v in config["settings"].items() if k in SETTING_NAMES}
@@ -441,12 +441,11 @@ def trained_seeds(
     as records name it, where one is given; stretched copies, which only train, do not count.
     """
     found: dict[str, list[int]] = {}
-    asked = None if source is None else without_copies(source)[0]
+    asked = None if source is None else tested_on(source)
     root = Path(results or RESULTS) / profile / dataset
     for path in sorted(root.glob("*/seed-*/model.safetensors")):
         record = read_record(path.with_name("metrics.json"))
-        tested_on = without_copies(record["source"])[0]
-        if not record["overrides"] and asked in (None, tested_on):
+        if not record["overrides"] and asked in (None, tested_on(record["source"])):
             seed = int(path.parent.name.removeprefix("seed-"))
             found.setdefault(path.parts[-3], []).append(seed)
     return {system: found[system] for system in SYSTEMS if system in found}

@@ -6,12 +6,17 @@ STRETCHED = re.compile(r", (\d+) (upright )?stretched copies to train on$")
 
 
 def with_copies(source: str, copies: int, upright: bool = False) -> str:
-    """A source in words, with the copies beside its objects; `without_copies` reads it."""
+    """A source in words, with the copies beside its objects; the two below read it."""
     kind = "upright stretched" if upright else "stretched"
     return f"{source}, {copies} {kind} copies to train on" if copies else source
 
 
-def without_copies(source: str) -> tuple[str, int, bool]:
-    """What a run was tested on, on how many copies it only trained, and whether these stand."""
+def tested_on(source: str) -> str:
+    """What a run was tested on: its source without the copies, which only train."""
+    return STRETCHED.sub("", source)
+
+
+def stretched_copies(source: str) -> tuple[int, bool]:
+    """On how many copies a run trained, and whether these stand upright."""
     found = STRETCHED.search(source)
-    return (source[: found.start()], int(found[1]), bool(found[2])) if found else (source, 0, False)
+    return (int(found[1]), bool(found[2])) if found else (0, False)

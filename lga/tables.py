@@ -11,7 +11,7 @@ from typing import Any
 from lga.metrics import WITHOUT_LPIPS
 from lga.paths import RESULTS
 from lga.records import main_records, read_history, read_record, read_records, write_whole
-from lga.sources import without_copies
+from lga.sources import stretched_copies, tested_on
 
 Cell = Mapping[str, float]  # metric → published figure
 
@@ -93,7 +93,7 @@ def table(name: str, profile: str, results: Path | str | None = None):
     learned: dict[tuple[str, str], set[str]] = {}  # and what each of them learned from, besides
     for record in records:
         dataset, source = record["dataset"], record["source"]
-        asked.setdefault(dataset, set()).add(without_copies(source)[0])
+        asked.setdefault(dataset, set()).add(tested_on(source))
         learned.setdefault((dataset, record["system"]), set()).add(source)
 
     def row_label(record: Mapping[str, Any]) -> str:
@@ -197,7 +197,7 @@ def dataset_block(
             notes += [f"({mark}) {changes.replace(')', '')}"] if changes else []
             shown[cells[0]] = row
     sources = set(frame[f"{dataset}_source"]) - {""}
-    asked = {without_copies(source)[0] for source in sources}
+    asked = {tested_on(source) for source in sources}
     copies_differ = len(sources) > len(asked)
     title = f"{dataset}: {'; '.join(sorted(asked if copies_differ else sources)) or 'not run'}"
     notes += remarks(shown, name, dataset, copies_differ)
@@ -220,9 +220,9 @@ def remarks(shown: Mapping[str, Any], name: str, dataset: str, copies_differ: bo
     lacking, by_muon, reached = [], [], {}
     for label, row in shown.items():
         system = label.partition(" (")[0]
-        _, n, upright = without_copies(row[f"{dataset}_source"])
-        if n and row[f"{dataset}_train_pairs"]:
-            copies.setdefault((n, upright), []).append(label)
+        seen = stretched_copies(row[f"{dataset}_source"])
+        if seen[0] and row[f"{dataset}_train_pairs"]:
+            copies.setdefault(seen, []).append(label)
         if WITHOUT_LPIPS in row.get(f"{dataset}_perceptual_loss", ""):
             lacking.append(label)
         if cells.get(system) and "muon" in row[f"{dataset}_optimizer"]:

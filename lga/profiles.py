@@ -31,7 +31,7 @@ class Settings:
     decay: float = 1.0  # of "exponential": what is left of the rate …
     decay_steps: int = 1_000_000  # … after so many steps
     gradient_clip: float = 0.0  # the largest norm of a step's gradient; 0 for any
-    precision: str = "32-true"  # as Lightning Fabric names it; "bf16-mixed" on a GPU
+    precision: str = "32-true"  # or "bf16-mixed", which is float32 where bf16 is no faster
     device: str = "auto"  # "auto", "cpu", "cuda"
     compile: bool = False  # whether E and D are compiled to train
     cuda_graph: bool = True  # whether on a GPU a step of training is one graph

@@ -149,7 +149,7 @@ RULES = (
     ),
     # A quarter of the published width, which is the paper profile's.
     Rule({"width": 16}, profile="standard", dataset=RENDERED, system=QUARTER),
-    # Its loss has no LPIPS, so that a pair takes a quarter of the seconds of jin2024's.
+    # Its loss has no LPIPS, so that a pair takes less than half of jin2024's seconds.
     Rule({"train_pairs": 64_000}, profile="standard", dataset=RENDERED, system="swarnali2025"),
     Rule(
         {"train_pairs": 8_000, "batch_size": 4, "learning_rate": 1e-3, "test_pairs": 500,

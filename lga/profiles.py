@@ -31,7 +31,7 @@ class Settings:
     decay: float = 1.0  # of "exponential": what is left of the rate …
     decay_steps: int = 1_000_000  # … after so many steps
     gradient_clip: float = 0.0  # the largest norm of a step's gradient; 0 for any
-    precision: str = "32-true"  # as Lightning Fabric names it; "bf16-mixed" on a GPU
+    precision: str = "32-true"  # or "bf16-mixed", which is float32 where bf16 is no faster
     device: str = "auto"  # "auto", "cpu", "cuda"
     compile: bool = False  # whether E and D are compiled to train
     cuda_graph: bool = True  # whether on a GPU a step of training is one graph
@@ -134,6 +134,11 @@ RULES = (
     # It makes few objects' colours many. Skies keep theirs: of permuted ones every system
     # learns more slowly (docs/findings.md, Objects).
     Rule({"permuted_channels": True}, profile="standard", dataset="nmr"),
+    # They learn about the same in fewer seconds (docs/findings.md, Sixteen bits).
+    Rule(
+        {"precision": "bf16-mixed"},
+        profile="standard", dataset="nmr", system=("jin2024", "swarnali2025", "dupont2020"),
+    ),
     # Of planes smaller batches end no better.
     Rule({"batch_size": 16}, profile="standard", dataset="plane_in_the_sky"),
     # The perceptual loss of all images takes four fifths of the time, of one a step, which in the
@@ -144,7 +149,7 @@ RULES = (
     ),
     # A quarter of the published width, which is the paper profile's.
     Rule({"width": 16}, profile="standard", dataset=RENDERED, system=QUARTER),
-    # Its loss has no LPIPS, so that a pair takes a quarter of the seconds of jin2024's.
+    # Its loss has no LPIPS, so that a pair takes less than half of jin2024's seconds.
     Rule({"train_pairs": 64_000}, profile="standard", dataset=RENDERED, system="swarnali2025"),
     Rule(
         {"train_pairs": 8_000, "batch_size": 4, "learning_rate": 1e-3, "test_pairs": 500,

@@ -132,7 +132,7 @@ ABLATIONS = {
     "skip": Ablation(
         "What are the skip and the perceptual loss worth on the turntable (jin2024, table 3)?",
         "nmr",
-        "train_pairs=8000 validations=4 test_pairs=1000 precision=32-true",
+        "train_pairs=8000 validations=4 test_pairs=1000",
         tuple(
             Variant(
                 f"{'skip' if skip else 'no skip'}, {'LPIPS' if weight else 'no LPIPS'}",

@@ -192,6 +192,17 @@ ABLATIONS = {
                     "train_pairs=16000 test_pairs=2000", source="stand-in"),
         ),
     ),
+    "demonstration": Ablation(
+        "What is a contrast worth that is shown on another head, beside one that is told?",
+        "brain_mri",
+        "train_pairs=8000 test_pairs=2000",
+        (
+            Variant("a copy of x1", "copy_input", source="stand-in"),
+            Variant("told the contrast", "jin2024", source="stand-in"),
+            Variant("shown it on another head", "hwang2023", source="stand-in"),
+        ),
+        ("psnr_db", "ssim", "psnr_own_element_db", "demonstration_cosine"),
+    ),
     "heads": Ablation(
         "Which 96 numbers say a turned head, of two that train, and what are warps worth?",
         "brain_3d",

@@ -224,6 +224,16 @@ def test_hwang2023_has_the_encoder_of_jin2024_made_variational(name, shape):
     assert mean.shape == log_variance.shape == theirs.eval()(torch.rand(2, *shape)).flatten(1).shape
 
 
+def test_hwang2023_weighs_its_code_no_more_on_brains_than_on_digits():
+    loud = {}
+    for name, shape in (("rotated_mnist", (1, 28, 28)), ("brain_mri", (1, 128, 128))):
+        options = lga.configure(name, "hwang2023", "standard").system_options
+        system = lga.SYSTEMS["hwang2023"](shape, hidden=8)
+        numbers = system.code(torch.rand(2, *shape))[0].shape[1]
+        loud[name] = {key: numbers * options[key] for key in ("kl_weight", "consistency_weight")}
+    assert all(0 < loud["brain_mri"][key] <= own for key, own in loud["rotated_mnist"].items())
+
+
 @torch.no_grad()
 def test_hwang2023_measures_what_decides_it(hwang, digits):
     pairs = next(digits.fixed_pairs("test", 8))

@@ -68,7 +68,7 @@ SSIM is measured with data range 1; SSIM₂₅₅ repeats it with data range 255
 which the published SSIM of hwang2023 and jin2024 fits and which reads near 1 for almost any copy:
 compare it only with itself. copy_input paints x1 again, mean_image one picture for all, orbit_mean
 the mean of x1 in all its turns, whatever g is: a system must beat them; act_on_image turns the
-pixels of x1. Pairs are those that a run was trained on. An empty cell was not run: hwang2023 needs
+pixels of x1. Pairs are those that a run was trained on. An empty cell was not run. hwang2023 needs
 two brains in every split, of which one shows the contrast of the other. The published figures of
 sajjadi2022 took millions of steps.
 """

@@ -195,7 +195,7 @@ ABLATIONS = {
     "demonstration": Ablation(
         "What is a contrast worth that is shown on another head, beside one that is told?",
         "brain_mri",
-        "train_pairs=8000 test_pairs=2000",
+        "train_pairs=8000",
         (
             Variant("a copy of x1", "copy_input", source="stand-in"),
             Variant("told the contrast", "jin2024", source="stand-in"),

@@ -62,6 +62,7 @@ class Ablation:
 
 # Under Adam jin2024 is still near 13 dB after so few pairs, whatever its options; under Muon not.
 SMALL_BUDGET = "train_pairs=25600 batch_size=32 optimizer=muon validations=4 test_pairs=2000"
+NO_LPIPS = "perceptual_weight=0 perceptual_images=0 perceptual_after=0 selection=psnr"
 
 ABLATIONS = {
     "ingredients": Ablation(
@@ -149,13 +150,26 @@ ABLATIONS = {
         "nmr",
         "train_pairs=6400 validations=4 test_pairs=500",
         (
-            Variant("no LPIPS", "lga",
-                    "perceptual_weight=0 perceptual_images=0 perceptual_after=0 selection=psnr"),
+            Variant("no LPIPS", "lga", NO_LPIPS),
             Variant("LPIPS of two images a step", "lga",
                     "perceptual_weight=0.4 perceptual_images=2 perceptual_after=0 selection=psnr"),
             Variant("LPIPS of two, in the last quarter", "lga",
                     "perceptual_weight=0.4 perceptual_images=2 perceptual_after=4800 "
                     "selection=last"),
+        ),
+        ("psnr_db", "ssim", "lpips"),
+    ),
+    "equal_pairs": Ablation(
+        "What is lga worth on as many pairs, of as many copies of a mesh, as jin2024 has?",
+        "nmr",
+        "train_pairs=20000",
+        tuple(
+            Variant(f"{name}, {label}", "lga", overrides, dataset)
+            for dataset, name in (("nmr", "turntable"), ("plane_in_the_sky", "planes"))
+            for label, overrides in (
+                ("no LPIPS", NO_LPIPS),
+                ("LPIPS in the last tenth", "perceptual_after=18000"),
+            )
         ),
         ("psnr_db", "ssim", "lpips"),
     ),

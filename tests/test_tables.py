@@ -10,6 +10,7 @@ from conftest import publish, record
 
 from lga import tables
 from lga.ablations import ABLATIONS, variant_run
+from lga.ablations import table as ablation_table
 from lga.benchmarks import benchmark_names, measure
 from lga.paths import BENCHMARKS, RESULTS, ROOT
 from lga.records import read_records
@@ -180,6 +181,10 @@ def test_the_readme_says_what_the_records_say():
         systems = {"copy_input", "jin2024", "swarnali2025", "lga_generic", "lga_matched", "lga"}
         for system in systems & {s for d, s in said if d == dataset}:
             assert said[dataset, system] in row, (row, said[dataset, system])
+    equal = ablation_table("equal_pairs").query("figure == 'psnr_db'").set_index("variant")
+    rows = (equal.loc[f"{name}, no LPIPS"] for name in ("turntable", "planes"))
+    said = [tables.with_spread(row["mean"], row["sd"]) for row in rows]
+    assert "on 20,000 pairs of two it is at {} and {} dB".format(*said) in text
     lpips = tables.over_seeds(("lpips",), "standard", None).set_index(["dataset", "system"])
     for dataset in ("nmr", "plane_in_the_sky"):
         values = (lpips.loc[dataset, system] for system in ("lga", "copy_input"))

@@ -159,6 +159,7 @@ ABLATIONS = {
         ),
         ("psnr_db", "ssim", "lpips"),
     ),
+    # The copies are those of the data, which `--copies 2` makes; the table's sources say how many.
     "equal_pairs": Ablation(
         "What is lga worth on as many pairs, of as many copies of a mesh, as jin2024 has?",
         "nmr",

@@ -182,8 +182,8 @@ def test_the_readme_says_what_the_records_say():
         for system in systems & {s for d, s in said if d == dataset}:
             assert said[dataset, system] in row, (row, said[dataset, system])
     equal = ablation_table("equal_pairs").query("figure == 'psnr_db'").set_index("variant")
-    rows = (equal.loc[f"{name}, no LPIPS"] for name in ("turntable", "planes"))
-    said = [tables.with_spread(row["mean"], row["sd"]) for row in rows]
+    values = (equal.loc[f"{name}, no LPIPS"] for name in ("turntable", "planes"))
+    said = [tables.with_spread(v["mean"], v["sd"]) for v in values]
     assert "on 20,000 pairs of two it is at {} and {} dB".format(*said) in text
     lpips = tables.over_seeds(("lpips",), "standard", None).set_index(["dataset", "system"])
     for dataset in ("nmr", "plane_in_the_sky"):

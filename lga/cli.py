@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from enum import StrEnum
@@ -397,7 +398,8 @@ def prepare(
 
 
 def main() -> None:
-    """The entry point: foreseeable errors and Ctrl-C become one line."""
+    """The entry point: warnings, foreseeable errors and Ctrl-C become one line."""
+    warnings.formatwarning = lambda message, *_, **__: f"lga: {message}\n"
     try:
         app(one_set_each(sys.argv[1:]))
     except (ValueError, OSError, RuntimeError, FloatingPointError) as error:

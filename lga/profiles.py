@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
+from lga.datasets import DATASETS
 from lga.lookup import check_name
 from lga.options import check_numbers
+from lga.systems import SYSTEMS
 
 PROFILES = {
     "quick": "a minute or two a run on one CPU core, on stand-ins: the story and the plumbing",
@@ -82,6 +84,7 @@ class Rule:
 MNISTS = ("rotated_mnist", "blocked_mnist")
 RENDERED = ("nmr", "plane_in_the_sky")
 VOLUMES = ("adrenal_3d", "brain_3d")
+OWN = "own"  # one's own pictures, wherever they lie
 LGA = ("lga", "lga_matched", "lga_generic")
 QUARTER = ("jin2024", "swarnali2025", "lga_generic")
 RULES = (
@@ -115,6 +118,9 @@ RULES = (
          "validations": 5, "bodies": 600, "subjects": 60},
         profile="quick", dataset=VOLUMES,
     ),
+    # Of one's own the size is not known: these budgets hold up to 64 pixels a side.
+    Rule({"train_pairs": 3_200, "batch_size": 16, "test_pairs": 200}, profile="quick", dataset=OWN),
+    Rule({"width": 16}, profile="quick", dataset=OWN, system=QUARTER),
     # standard: minutes to three hours of one CPU core.
     Rule(
         {"train_pairs": 2_000_000, "batch_size": 128, "learning_rate": 2e-3, "schedule": "cosine"},
@@ -162,6 +168,11 @@ RULES = (
         {"train_pairs": 32_000},
         profile="standard", dataset=VOLUMES, system=("jin2024", "swarnali2025", "lga_generic"),
     ),
+    Rule(
+        {"train_pairs": 64_000, "batch_size": 16, "test_pairs": 2_000, "validation_pairs": 500},
+        profile="standard", dataset=OWN,
+    ),
+    Rule({"width": 16}, profile="standard", dataset=OWN, system=QUARTER),
     # paper: the published optimiser settings; the number of epochs is not published.
     Rule({"train_pairs": 60_000_000, "validations": 200}, profile="paper"),
     Rule({"train_pairs": 5_000_000}, profile="paper", dataset=("brain_mri", *VOLUMES)),
@@ -169,6 +180,7 @@ RULES = (
         {"train_pairs": 10_000_000, "precision": "bf16-mixed"},
         profile="paper", dataset=RENDERED,
     ),
+    Rule({"train_pairs": 2_000_000}, profile="paper", dataset=OWN),
     # At its published rate, which does not decay, jin2024 would take over a thousand epochs of
     # digits (the ablation `published_rate`); Muon, at a rate that decays, takes the published
     # network to the published figure in under two hundred. Chosen on validation pairs.
@@ -303,6 +315,7 @@ RULES = (
         profile=("standard", "paper"), dataset=MNISTS, system="lga_generic",
     ),
     Rule({"batch_size": 16}, dataset=RENDERED, system="lga"),
+    Rule({"batch_size": 16}, profile=("quick", "standard"), dataset=OWN, system=LGA),
     # As many pairs as jin2024, whose network it has; steps chosen on validation pairs.
     Rule({"muon_learning_rate": 0.01, "batch_size": 8}, dataset=RENDERED, system="lga_generic"),
     Rule({"train_pairs": 20_000}, profile="standard", dataset=RENDERED, system="lga_generic"),
@@ -377,9 +390,19 @@ def settings_for(
 ) -> Settings:
     """The training settings of a profile, with changes.
 
+    Args:
+        profile: "quick", "standard" or "paper".
+        dataset: one of `DATASETS`, or "own" for one's own pictures; "" for what all have.
+        system: one of `SYSTEMS`; "" for what all have, and for one's own.
+        changes: settings by name.
+
     Raises:
-        ValueError: for an unknown profile or setting.
+        ValueError: for an unknown profile, dataset, system or setting.
     """
+    if dataset:
+        check_name("dataset", dataset, (*DATASETS, OWN))
+    if system:
+        check_name("system", system, SYSTEMS)
     for name in changes:
         check_name("setting", name, SETTING_NAMES)
     values = profile_values(profile, dataset, system) | changes

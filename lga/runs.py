@@ -36,7 +36,7 @@ from lga.metrics import WITHOUT_LPIPS, lpips_weights
 from lga.options import check_numbers, keyword_options
 from lga.paths import RESULTS, shown
 from lga.precision import precision_for, subnormals_flushed
-from lga.profiles import PROFILES, SETTING_NAMES, Settings, profile_values
+from lga.profiles import OWN, PROFILES, SETTING_NAMES, Settings, profile_values
 from lga.records import (
     RunFolder,
     add_to_record,
@@ -181,8 +181,10 @@ def configure(
     if own is None:
         check_serves(system, DATASETS[check_name("dataset", dataset, DATASETS)])
         dataset_defaults = dataset_options(DATASETS[dataset])
+        said = profile_values(profile, dataset, system)
     else:
         dataset, dataset_defaults = own.name, {}
+        said = profile_values(profile, OWN, system)
     system_defaults = keyword_options(SYSTEMS[system])
     setting_defaults = dataclasses.asdict(Settings())
     known = {**setting_defaults, **dataset_defaults, **system_defaults}
@@ -191,7 +193,7 @@ def configure(
     for key in given:
         check_name("setting", key, known)
     changes = {key: typed(key, value, known[key]) for key, value in given.items()}
-    unchanged = known | profile_values(profile, dataset, system) | {"seed": int(seed)}
+    unchanged = known | said | {"seed": int(seed)}
     changes = {key: value for key, value in changes.items() if value != unchanged[key]}
     values = unchanged | changes
     check_numbers(values, dataset_defaults | system_defaults)

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "latents": {"groups", "representations"},
     "cameras": {"devices", "groups"},
     "losses": {"lookup", "metrics"},
-    "profiles": {"lookup", "options"},
+    "profiles": {"datasets", "lookup", "options", "systems"},
     "systems": {"systems", "cameras", "networks", "latents", "losses", "groups", "pairs", "lookup",
                 "metrics", "options", "representations"},
     "pictures": {"pictures", "cameras", "groups", "paths", "splits"},

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 import lga
+from lga.datasets import OwnPictures
 from lga.datasets.base import StoredOrbits
 from lga.groups import SO2, SO3, Affine, Cyclic, Product, Translation
 
@@ -203,6 +204,24 @@ def test_lga_train_takes_a_folder_and_records_it_like_any_dataset(folder, tmp_pa
     assert painted.shape == (2, 1, 16, 16)
     assert lga.runs.evaluate_run(path.parent) == []
     lga.tables.write_tables("quick", results)  # its row is in no published table
+
+
+@pytest.mark.parametrize("profile, width", [("quick", 16), ("standard", 16), ("paper", 64)])
+def test_pictures_of_ones_own_have_budgets_of_their_own(folder, profile, width):
+    """Whatever their folder's name: those of digits would take hours for larger pictures."""
+    own = OwnPictures(str(folder), str(folder / "turns.csv"), "SO2")
+    run = lga.configure(own, "jin2024", profile)
+    assert run.settings == lga.settings_for(profile, "own", "jin2024")
+    assert run.settings.train_pairs < lga.settings_for(profile).train_pairs
+    assert run.system_options["width"] == width
+
+
+def test_a_dataset_says_what_it_holds():
+    with pytest.warns(UserWarning, match="only 7 objects train"):
+        dataset = lga.OrbitDataset.from_arrays(*arrays(objects=10))
+    assert repr(dataset) == (
+        "<own: 1×28×28 under SO2(); objects: 7 train, 1 validate, 2 test; own images>"
+    )
 
 
 @pytest.mark.parametrize("name, expected", [

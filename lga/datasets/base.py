@@ -70,6 +70,14 @@ class OrbitDataset(ABC):
     remarks: Mapping[str, Any] = {}
     device: torch.device = torch.device("cpu")
 
+    def __repr__(self) -> str:
+        shape = "×".join(map(str, self.image_shape))
+        train, validate, test = map(self.size, SPLITS)
+        return (
+            f"<{self.name}: {shape} under {self.group}; objects: {train} train, {validate} "
+            f"validate, {test} test; {self.source}>"
+        )
+
     @property
     def is_stand_in(self) -> bool:
         """Whether the images stand in for the published data."""

@@ -100,9 +100,9 @@ def test_settings_refuse_what_cannot_be():
             lga.settings_for("quick", **bad)
     with pytest.raises(ValueError, match="unknown setting 'lr'; known"):
         lga.settings_for("quick", lr=1)
-    with pytest.raises(ValueError, match="unknown dataset 'mnist'.*'rotated_mnist'"):
+    with pytest.raises(ValueError, match=r"unknown dataset 'mnist'.*'rotated_mnist'"):
         lga.settings_for("quick", "mnist")
-    with pytest.raises(ValueError, match="unknown system 'jin'.*'jin2024'"):
+    with pytest.raises(ValueError, match=r"unknown system 'jin'.*'jin2024'"):
         lga.settings_for("quick", "rotated_mnist", "jin")
     with pytest.raises(ValueError, match="seed must be at least 0, got -1"):
         lga.configure("rotated_mnist", seed=-1)

@@ -13,7 +13,7 @@ from lga.networks.composite import CompositeAutoencoder, Layers, StillMap, Still
 from lga.networks.contrast import PatchAutoencoder, PixelAutoencoder
 from lga.networks.foreground import ForegroundAutoencoder
 from lga.networks.glow import Glow
-from lga.networks.polar import HarmonicAutoencoder, PolarAutoencoder
+from lga.networks.polar import DiscHarmonics, HarmonicAutoencoder, PolarAutoencoder
 from lga.networks.scene import SceneAutoencoder
 from lga.networks.spherical import SphericalAutoencoder
 from lga.networks.steerable import CanonicalDecoder, Fields, SteerableEncoder
@@ -25,6 +25,7 @@ __all__ = [
     "BrainAutoencoder",
     "CanonicalDecoder",
     "CompositeAutoencoder",
+    "DiscHarmonics",
     "Encoding",
     "Fields",
     "ForegroundAutoencoder",

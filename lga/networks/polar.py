@@ -21,23 +21,42 @@ from lga.networks.autoencoders import Autoencoder, Encoding
 class DiscHarmonics(nn.Module):
     """Fourier–Bessel functions on the disc around a square picture, between pixels and numbers.
 
-    Coefficients come in the order of `Irreps(SO2(), multiplicities)`: frequency by frequency, a
-    copy for every zero of J_k, each with its cosine and its sine; x points right, y up. Analysis is
-    the least-squares inverse of synthesis, so that the two agree on what harmonics can say.
+    Coefficients come in the order of `Irreps(SO2(), multiplicities)`: frequency by frequency, for
+    each channel a copy for every zero of J_k, each with its cosine and its sine; x points right, y
+    up. Analysis is the least-squares inverse of synthesis, so that the two agree on what harmonics
+    can say.
 
     Args:
-        side: pixels of the picture's side.
+        image_shape: (C, S, S), S even.
         band: highest radial frequency, as a share of what the pixel grid can hold.
 
     Attributes:
-        multiplicities: how many harmonics each frequency has.
+        multiplicities: how many harmonics each frequency has, those of all channels.
     """
 
-    def __init__(self, side: int, band: float = 0.9) -> None:
+    def __init__(self, image_shape: tuple[int, int, int], band: float = 1.0) -> None:
         super().__init__()
-        self.multiplicities, synthesis, analysis = disc_harmonics(side, band)
+        self.channels, self.side = image_shape[0], square_side(image_shape)
+        counts, synthesis, analysis = disc_harmonics(self.side, band)
+        self.multiplicities = tuple(self.channels * m for m in counts)
         self.register_buffer("synthesis", synthesis, persistent=False)
         self.register_buffer("analysis", analysis, persistent=False)
+
+    def analyse(self, pictures: Tensor) -> Tensor:
+        """Pictures (N, C, S, S) to coefficients (N, C · dim)."""
+        coefficients = pictures.to(self.analysis.dtype).flatten(2) @ self.analysis
+        spans = [span // self.channels for span in self.spans()]
+        return torch.cat([part.flatten(1) for part in coefficients.split(spans, 2)], 1)
+
+    def synthesise(self, coefficients: Tensor) -> Tensor:
+        """The way back: (N, C · dim) to (N, C, S, S)."""
+        parts = coefficients.split(self.spans(), 1)
+        by_channel = torch.cat([part.unflatten(1, (self.channels, -1)) for part in parts], 2)
+        return (by_channel @ self.synthesis).unflatten(2, (self.side, self.side))
+
+    def spans(self) -> list[int]:
+        """How many numbers each frequency has."""
+        return [m * (2 if k else 1) for k, m in enumerate(self.multiplicities)]
 
 
 LARGEST_SIDE = 64
@@ -323,58 +342,45 @@ class Refine(nn.Module):
 
 
 class HarmonicAutoencoder(Autoencoder):
-    """Pictures to all their disc harmonics and back, with convolutions that mend what is lost.
+    """Pictures to all their harmonics and back, with convolutions that mend what is lost.
 
         x ─▶ x + convolutions ─▶ analysis ─▶ z       x̂ ◀─ y + convolutions ◀─ y = synthesis ◀─ g·z
 
-    Before any training it turns the picture as harmonics can; the convolutions learn to see
-    sub-pixel detail before the turn and to sharpen after it.
+    Before any training it moves the picture as harmonics can; the convolutions learn to see
+    sub-pixel detail before that and to sharpen after it.
 
     Args:
-        image_shape: (C, S, S), S even.
+        image_shape: (C, H, W), both even.
+        harmonics: of such pictures, those in which the group moves them by irreps.
         channels_in: of what the encoder sees, the picture's own C first.
-        width, depth: of the convolutions before the turn and of those after it.
-        band: of the harmonics.
+        width, depth: of the convolutions before g and of those after it.
 
     Attributes:
-        multiplicities: of the latent, by frequency.
+        multiplicities: of the latent, by order.
     """
 
     def __init__(
         self,
         image_shape: tuple[int, int, int],
+        harmonics: DiscHarmonics,
         *,
         channels_in: int | None = None,
         width: int = 48,
         depth: int = 3,
-        band: float = 1.0,
     ) -> None:
         super().__init__(image_shape)
-        self.channels, self.side = image_shape[0], square_side(image_shape)
-        self.harmonics = DiscHarmonics(self.side, band)
-        self.multiplicities = tuple(self.channels * m for m in self.harmonics.multiplicities)
-        self.latent_shape = (self.channels * len(self.harmonics.synthesis),)
+        self.channels, self.harmonics = image_shape[0], harmonics
+        self.multiplicities = harmonics.multiplicities
+        self.latent_shape = (sum(harmonics.spans()),)
         self.before = Refine(channels_in or self.channels, self.channels, width, depth)
         self.after = Refine(self.channels, self.channels, width, depth)
 
     def encode(self, x: Tensor) -> Encoding:
         picture = x[:, : self.channels] + self.before(x)
         with torch.autocast(x.device.type, enabled=False):
-            analysis = self.harmonics.analysis
-            return Encoding(self.interleaved(picture.to(analysis.dtype).flatten(2) @ analysis))
+            return Encoding(self.harmonics.analyse(picture))
 
     def decode(self, encoding: Encoding) -> Tensor:
         with torch.autocast(encoding.z.device.type, enabled=False):
-            picture = self.separated(encoding.z) @ self.harmonics.synthesis
-        picture = picture.unflatten(2, (self.side, self.side))
+            picture = self.harmonics.synthesise(encoding.z)
         return picture + self.after(picture)
-
-    def interleaved(self, coefficients: Tensor) -> Tensor:
-        """(N, C, dim) to (N, C · dim): frequency by frequency, within one channel by channel."""
-        spans = [m * (2 if k else 1) for k, m in enumerate(self.harmonics.multiplicities)]
-        return torch.cat([part.flatten(1) for part in coefficients.split(spans, 2)], 1)
-
-    def separated(self, z: Tensor) -> Tensor:
-        """The way back: (N, C · dim) to (N, C, dim)."""
-        spans = [m * (2 if k else 1) for k, m in enumerate(self.multiplicities)]
-        return torch.cat([part.unflatten(1, (self.channels, -1)) for part in z.split(spans, 1)], 2)

@@ -16,6 +16,7 @@ from lga.losses import ImageLoss
 from lga.networks import (
     Autoencoder,
     CompositeAutoencoder,
+    DiscHarmonics,
     Encoding,
     ForegroundAutoencoder,
     HarmonicAutoencoder,
@@ -115,7 +116,11 @@ class LGA(LatentSystem):
             self.assemble(pair, maps, group, image_loss)
         elif network == "plane":
             pair = HarmonicAutoencoder(
-                image_shape, channels_in=channels + still, width=width or 48, depth=depth
+                image_shape,
+                DiscHarmonics(image_shape),
+                channels_in=channels + still,
+                width=width or 48,
+                depth=depth,
             )
             if still:
                 pair = CompositeAutoencoder(StillMap(image_shape), pair)

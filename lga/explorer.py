@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from lga.datasets import OrbitDataset, load_dataset
-from lga.groups import SO2, SO3, Affine, Cyclic, Group, Product
+from lga.groups import SO2, SO3, Affine, Cyclic, Group, Product, Translation
 from lga.runs import load, loadable
 from lga.systems import LatentSystem, System
 
@@ -139,6 +139,8 @@ def sliders_for(group: Group) -> dict[str, widgets.Widget]:
         }
     if isinstance(group, Affine):
         return {"a": slider("contrast a", 0.3, 3, 0.05, 1.6), "b": slider("shift b", -2, 2, 0.05)}
+    if isinstance(group, Translation):
+        return {f"shift {k}": slider(f"shift {k}", -1, 1, 0.05) for k in range(group.point_dim)}
     if isinstance(group, Product):
         parts = [sliders_for(factor) for factor in group.factors]
         return {f"{k} {name}": one for k, part in enumerate(parts) for name, one in part.items()}
@@ -152,6 +154,8 @@ def element(group: Group, values: dict[str, float | str]) -> Tensor:
         return group.element(torch.tensor([values["step"]]))
     if isinstance(group, Affine):
         return group.element(torch.tensor([values["a"]]), torch.tensor([values["b"]]))
+    if isinstance(group, Translation):
+        return group.element(torch.tensor([list(values.values())]))
     if isinstance(group, Product):
         parts: list[dict[str, float | str]] = [{} for _ in group.factors]
         for name, value in values.items():

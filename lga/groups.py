@@ -416,13 +416,39 @@ def resample_maps(pull_back: Tensor, maps: Tensor) -> Tensor:
     k = pull_back.shape[-1]
     if maps.ndim != k + 2:
         raise ValueError(f"{k}×{k} rotations turn maps with {k} spatial axes, got {maps.ndim - 2}")
-    # Rows run down and depth runs away from the viewer, so y and z change sign on the grid.
+    flip = grid_directions(pull_back)
     half = tuple(side / 2 for side in maps.shape[:1:-1])
-    flip, half_size = (
-        constant(torch.tensor, numbers, device=pull_back.device, dtype=pull_back.dtype)
-        for numbers in ((1.0, -1.0, -1.0)[:k], half)
-    )
+    half_size = constant(torch.tensor, half, device=pull_back.device, dtype=pull_back.dtype)
     on_grid = flip[:, None] * pull_back * flip * half_size / half_size[:, None]
-    theta = F.pad(on_grid, (0, 1))
+    return sample_maps(F.pad(on_grid, (0, 1)), maps)
+
+
+def shift_maps(t: Tensor, maps: Tensor) -> Tensor:
+    """Shifts pictures, feature maps or volumes: (g·f)(p) = f(p − t).
+
+    The one place that fixes units and sense of a shift in images: they span [−1, 1] along every
+    axis, so that t counts half sides, x to the right, y up and z towards the viewer. Linear
+    interpolation; what comes from outside is 0; exact to rounding for whole pixels.
+
+    Args:
+        t: shifts, (N, 2) for maps or (N, 3) for volumes.
+        maps: as for `rotate_maps`.
+    """
+    k = t.shape[-1]
+    if maps.ndim != k + 2:
+        raise ValueError(f"{k} coordinates shift maps with {k} spatial axes, got {maps.ndim - 2}")
+    from_there = -grid_directions(t) * t
+    straight = constant(torch.eye, k, device=t.device, dtype=t.dtype).expand(len(t), k, k)
+    return sample_maps(torch.cat([straight, from_there[..., None]], 2), maps)
+
+
+def grid_directions(numbers: Tensor) -> Tensor:
+    """The signs of x, y (and z) on a grid: rows run down, and depth runs away from the viewer."""
+    signs = (1.0, -1.0, -1.0)[: numbers.shape[-1]]
+    return constant(torch.tensor, signs, device=numbers.device, dtype=numbers.dtype)
+
+
+def sample_maps(theta: Tensor, maps: Tensor) -> Tensor:
+    """Maps at places (N, k, k + 1) of the grid, as `torch.nn.functional.affine_grid` has them."""
     grid = F.affine_grid(theta, list(maps.shape), align_corners=False)
     return F.grid_sample(maps, grid.to(maps.dtype), padding_mode="zeros", align_corners=False)

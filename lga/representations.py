@@ -10,6 +10,8 @@ their order; a latent is said by how many copies of each it holds (its multiplic
     SO3         k ≥ 1: the Wigner matrix D^k, of degree k                  2k + 1
     others      1: the group's own action on points, `Group.act`           p
 
+Shifts have a second family, `Waves`, for what is seen in a picture rather than for points.
+
 Aff(R) is not compact and its matrices [[a, b], [0, 1]] do not split into irreducible ones, so that
 its action on numbers, z ↦ a z + b, takes their place: "others". Order 1 of every group is what
 `jin2024` does (section 5); higher orders resolve finer turns.
@@ -26,7 +28,7 @@ import torch
 from torch import Tensor
 
 from lga.devices import constant
-from lga.groups import SO2, SO3, Cyclic, Group, rotate_maps
+from lga.groups import SO2, SO3, Cyclic, Group, Translation, rotate_maps
 
 
 class Representation(ABC):
@@ -61,16 +63,19 @@ class Irreps(Representation):
     Args:
         group: the group that acts.
         multiplicities: how many copies of order 0, 1, 2, … there are.
+        irreps: which representations the orders are; the group's `family` unless said.
 
     Raises:
         ValueError: for an order that the group does not have.
     """
 
-    def __init__(self, group: Group, multiplicities: Sequence[int]) -> None:
+    def __init__(
+        self, group: Group, multiplicities: Sequence[int], irreps: "Family | None" = None
+    ) -> None:
         if min(multiplicities, default=0) < 0:
             raise ValueError(f"multiplicities are not negative, got {tuple(multiplicities)}")
         self.group, self.multiplicities = group, tuple(multiplicities)
-        self.family = family(group)
+        self.family = irreps or family(group)
         orders = [order for order, m in enumerate(multiplicities) for _ in range(m)]
         self.sizes = tuple(self.family.size(order) if order else 1 for order in orders)
         self.moves = tuple(order > 0 for order in orders)
@@ -217,6 +222,29 @@ class Frequencies(Family):
             return power.real[..., None] * z
         x, y = z.unbind(2)
         return torch.stack([power.real * x - power.imag * y, power.imag * x + power.real * y], 2)
+
+
+class Waves(Frequencies):
+    """(R^d, +): order k turns a pair of numbers by κ_k·t, as a shift by t turns a wave e^{iκ·p}.
+
+    Args:
+        group: the shifts.
+        vectors: κ_1, κ_2, …, each of d numbers, in radians a unit of t.
+    """
+
+    def __init__(self, group: Translation, vectors: tuple[tuple[float, ...], ...]) -> None:
+        super().__init__(group)
+        self.vectors = vectors
+
+    def size(self, order):
+        if order > len(self.vectors):
+            raise ValueError(f"there are waves of orders up to {len(self.vectors)}, got {order}")
+        return 2
+
+    def matrices(self, g, highest):
+        kappa = constant(torch.tensor, self.vectors, device=g.device, dtype=g.dtype)
+        phase = self.group.vector(g) @ kappa[:highest].mT
+        return torch.polar(torch.ones_like(phase), phase)
 
 
 class Degrees(Family):

@@ -9,7 +9,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lga.groups import SO2, SO3, Affine, Cyclic, Product, Translation, named, rotate_maps
+from lga.groups import (
+    SO2,
+    SO3,
+    Affine,
+    Cyclic,
+    Product,
+    Translation,
+    named,
+    rotate_maps,
+    shift_maps,
+)
 
 GROUPS = [SO2(), SO3(), Cyclic(1), Cyclic(4), Cyclic(24), Affine(), Translation(3),
           Product(SO2(), Affine()), Product(SO3(), Cyclic(5), SO2())]  # fmt: skip
@@ -188,6 +198,25 @@ def test_positive_angles_turn_images_counter_clockwise_about_the_centre(degrees)
     expected = scipy.ndimage.rotate(image.numpy(), degrees, reshape=False, order=1)
     np.testing.assert_allclose(turned[0, 0].numpy(), expected, atol=2e-3)
     assert np.abs(turned[0, 0].numpy() - image.numpy()).max() > 0.1
+
+
+def test_shifts_count_half_sides_to_the_right_up_and_towards_the_viewer():
+    image = torch.zeros(2, 3, 9, 12)
+    image[:, 1, 4, 5] = 1
+    t = torch.tensor([[2 / 6, 3 / 4.5], [-1 / 6, -1 / 4.5]])  # 2 px right, 3 up; 1 left, 1 down
+    shifted = shift_maps(t, image)
+    expected = torch.zeros_like(image)
+    expected[0, 1, 1, 7] = expected[1, 1, 5, 4] = 1
+    torch.testing.assert_close(shifted, expected, rtol=0, atol=1e-5)
+    half_way = shift_maps(torch.tensor([[0.5 / 6, 0.0]]), image[:1])  # linear between two pixels
+    torch.testing.assert_close(half_way[0, 1, 4, 5:7], torch.tensor([0.5, 0.5]), atol=1e-5, rtol=0)
+    assert not shift_maps(torch.tensor([[2.0, 0.0]]), image[:1]).any()  # a whole side: gone
+    volume = torch.zeros(1, 1, 4, 4, 4)
+    volume[0, 0, 2, 1, 1] = 1
+    nearer = shift_maps(torch.tensor([[0.0, 0.0, 0.5]]), volume)  # depth 0 is nearest
+    torch.testing.assert_close(nearer[0, 0, 1, 1, 1], torch.tensor(1.0), rtol=0, atol=1e-5)
+    with pytest.raises(ValueError, match="3 coordinates shift maps with 3 spatial axes, got 2"):
+        shift_maps(torch.zeros(1, 3), torch.zeros(1, 1, 4, 4))
 
 
 @pytest.mark.parametrize("side", [7, 8])

@@ -1,24 +1,26 @@
 """Our own system: harmonics, polar networks, what stays, and the three settings of it."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from skimage.transform import rotate
 
 import lga
-from lga.groups import SO2, SO3, Affine, rotate_maps
+from lga.groups import SO2, SO3, Affine, Product, Translation, rotate_maps, shift_maps
 from lga.metrics import psnr_db
 from lga.networks import (
     CompositeAutoencoder,
     DiscHarmonics,
     Encoding,
     HarmonicAutoencoder,
+    PlaneWaves,
     PolarAutoencoder,
 )
 from lga.networks.composite import Layers, StillMap, StillNumbers
 from lga.networks.polar import Circle, FrequencyLinear, FrequencyStack
-from lga.representations import Irreps
+from lga.representations import Irreps, Waves
 from lga.runs import latent_numbers, parameter_count
 
 QUARTER = SO2().rotation(torch.full((4,), math.pi / 2, dtype=torch.float64))
@@ -143,6 +145,32 @@ def test_polar_networks_are_equivariant(channels):
     assert (moved - z).norm() > 0.3 * z.norm()
 
 
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 16, 24)], ids=str)
+def test_waves_say_what_a_picture_is_and_shift_as_irreps(shape):
+    """Off the picture and back, too: the canvas keeps what is not seen."""
+    group, waves = Translation(2), PlaneWaves(shape).double()
+    irreps = Irreps(group, waves.multiplicities, Waves(group, waves.vectors))
+    x = smooth_pictures(4, side=48, channels=shape[0])[..., : shape[1], : shape[2]]
+    z = waves.analyse(x)
+    assert z.shape == (4, irreps.channels) and sum(waves.spans()) == irreps.channels
+    assert irreps.channels == shape[0] * (2 * shape[1] - 1) * (2 * shape[2] - 1)
+    torch.testing.assert_close(z.norm(), x.norm(), rtol=1e-2, atol=0)
+    again = waves.synthesise(z)
+    assert psnr_db(again, x).min() > 40
+    pixel = torch.tensor([2 / shape[2], 2 / shape[1]], dtype=torch.float64)
+    there = group.element(torch.tensor([[3, -2], [-7, 0], [0, 5], [-8, -6]]) * pixel)
+    shifted = waves.synthesise(irreps.act(there, z))
+    expected = shift_maps(group.vector(there), x)
+    assert psnr_db(shifted, expected).min() > 35
+    # Where the picture came from the canvas was dark, and what has left the picture is not lost.
+    assert psnr_db(shifted, x).max() < 25
+    back = irreps.act(group.inverse(there), irreps.act(there, z))
+    torch.testing.assert_close(back, z)
+    half_way = torch.full((4, 2), 0.25, dtype=torch.float64) * pixel
+    gradual = waves.synthesise(irreps.act(group.element(half_way), z))
+    assert 0 < (gradual - again).norm() < (shifted - again).norm()
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_harmonic_network_begins_as_a_turn_of_the_picture(channels):
     shape = (channels, 28, 28)
@@ -261,6 +289,49 @@ def test_latent_laws_hold_to_rounding(blocked, name):
     for law in ("identity", "inverse", "compatibility"):
         assert measured[f"law_{law}"] < 2e-6
     assert 0 < measured["mask_fraction"] < 1
+
+
+def shifted_blobs(group):
+    """Twelve objects of two blobs each, seen at twelve shifts of up to half of the picture."""
+    generator = torch.Generator().manual_seed(0)
+    y, x = torch.meshgrid(torch.linspace(1, -1, 24), torch.linspace(-1, 1, 24), indexing="ij")
+    t = torch.rand(12 * 12, 2, generator=generator) * 1.2 - 0.6
+    centres = torch.rand(2, 12, 2, generator=generator).repeat_interleave(12, 1) * 0.8 - 0.4 + t
+    blobs = [(-((x - c[:, :1, None]) ** 2 + (y - c[:, 1:, None]) ** 2) / 0.05).exp()
+             for c in centres]  # fmt: skip
+    images = torch.stack(blobs).amax(0)[:, None]
+    with pytest.warns(UserWarning, match="only 9 objects train"):
+        return lga.OrbitDataset.from_arrays(
+            images, group.element(t), torch.arange(12).repeat_interleave(12), group
+        )
+
+
+def test_it_takes_shifts_of_the_plane_for_what_they_are():
+    """In pictures of one's own, from a first step on; a latent of points is far behind."""
+    dataset = shifted_blobs(Translation(2))
+    settings = lga.settings_for("quick", "own", "lga", train_pairs=160, validations=1)
+    system = lga.build_system("lga", dataset)
+    (row,) = lga.fit(system, dataset, settings)
+    pairs = next(dataset.fixed_pairs("test", 50))
+    copied = float(psnr_db(pairs.x1, pairs.x2).mean())
+    assert row["validation_psnr_db"] > copied + 10
+    measured = lga.evaluate(system, dataset, replace(settings, test_pairs=20))
+    assert max(measured[f"law_{law}"] for law in ("identity", "inverse", "compatibility")) < 2e-6
+    moved = lga.build_system("act_on_image", dataset).predict(pairs)
+    assert torch.equal(moved, shift_maps(dataset.group.vector(pairs.g), pairs.x1))
+    assert float(psnr_db(moved, pairs.x2).mean()) > copied + 10
+    with pytest.raises(ValueError, match="of shifts there is none"):
+        lga.build_system("orbit_mean", dataset)
+
+
+def test_networks_are_refused_to_groups_that_do_not_move_what_they_hold():
+    for group in (SO3(), Affine(), Translation(3), Product(SO2(), Affine())):
+        with pytest.raises(ValueError, match="network=plane is for turns or shifts of the plane"):
+            lga.SYSTEMS["lga"]((1, 28, 28), group, network="plane")
+    with pytest.raises(ValueError, match="network=volume is for turns of space, not for SO2"):
+        lga.SYSTEMS["lga"]((1, 8, 8, 8), SO2())
+    with pytest.raises(ValueError, match="plane waves are for pictures with even sides, got 27×28"):
+        lga.SYSTEMS["lga"]((1, 27, 28), Translation(2))
 
 
 def test_numbers_that_mean_nothing_are_refused():

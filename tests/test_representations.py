@@ -7,33 +7,38 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lga.groups import SO2, SO3, Affine, Cyclic, Product, rotate_maps
+from lga.groups import SO2, SO3, Affine, Cyclic, Product, Translation, rotate_maps
 from lga.representations import (
     DirectSum,
     Irreps,
     TurnedMaps,
+    Waves,
     spherical_harmonics,
     wigner_matrices,
 )
 
-CASES = [
-    (SO2(), (3, 2, 0, 1, 2)),
-    (SO2(), (0, *[1] * 30)),
-    (Cyclic(6), (1, 2, 1, 3)),
-    (Cyclic(5), (1, 2, 1)),
-    (SO3(), (2, 1, 2, 0, 1, 1, 1)),
-    (Affine(), (2, 3)),
-    (Product(SO2(), Affine()), (1, 2)),
+SHIFTS = Translation(2)
+LENGTHS_STAY = [
+    Irreps(SO2(), (3, 2, 0, 1, 2)),
+    Irreps(SO2(), (0, *[1] * 30)),
+    Irreps(Cyclic(6), (1, 2, 1, 3)),
+    Irreps(Cyclic(5), (1, 2, 1)),
+    Irreps(SO3(), (2, 1, 2, 0, 1, 1, 1)),
+    Irreps(SHIFTS, (2, 1, 3), Waves(SHIFTS, ((0.5, -1.0), (0.0, 2.0)))),
 ]
-every_case = pytest.mark.parametrize("group, multiplicities", CASES, ids=str)
+CASES = [
+    *LENGTHS_STAY,
+    Irreps(Affine(), (2, 3)),
+    Irreps(Product(SO2(), Affine()), (1, 2)),
+]
+every_case = pytest.mark.parametrize("irreps", CASES, ids=repr)
 
 
 @every_case
 @pytest.mark.parametrize("spatial", [(), (4, 3)])
 @given(seed=st.integers(0, 2**31))
-def test_laws(group, multiplicities, spatial, seed):
-    generator = torch.Generator().manual_seed(seed)
-    irreps = Irreps(group, multiplicities)
+def test_laws(irreps, spatial, seed):
+    generator, group = torch.Generator().manual_seed(seed), irreps.group
     z = torch.randn(3, irreps.channels, *spatial, generator=generator).double()
     g, h = (group.sample(3, generator, torch.float64) for _ in range(2))
     torch.testing.assert_close(irreps.act(group.identity(3, torch.float64), z), z)
@@ -41,9 +46,9 @@ def test_laws(group, multiplicities, spatial, seed):
     torch.testing.assert_close(irreps.act(group.inverse(g), irreps.act(g, z)), z)
 
 
-@pytest.mark.parametrize("group, multiplicities", CASES[:5], ids=str)
-def test_compact_groups_keep_lengths_and_single_precision_obeys_the_law(group, multiplicities):
-    irreps = Irreps(group, multiplicities)
+@pytest.mark.parametrize("irreps", LENGTHS_STAY, ids=repr)
+def test_turns_and_phases_keep_lengths_and_single_precision_obeys_the_law(irreps):
+    group = irreps.group
     z, g, h = torch.randn(50, irreps.channels), group.sample(50), group.sample(50)
     torch.testing.assert_close(irreps.act(g, z).norm(dim=1), z.norm(dim=1), rtol=1e-5, atol=0)
     difference = irreps.act(h, irreps.act(g, z)) - irreps.act(group.compose(h, g), z)
@@ -51,9 +56,9 @@ def test_compact_groups_keep_lengths_and_single_precision_obeys_the_law(group, m
 
 
 @every_case
-def test_units_are_what_moves_as_a_whole(group, multiplicities):
-    irreps = Irreps(group, multiplicities)
-    assert len(irreps.sizes) == len(irreps.moves) == sum(multiplicities)
+def test_units_are_what_moves_as_a_whole(irreps):
+    group = irreps.group
+    assert len(irreps.sizes) == len(irreps.moves) == sum(irreps.multiplicities)
     z, g = torch.randn(1, irreps.channels), group.sample(1)
     still = z.clone()
     for unit, changed in zip(irreps.moves, (irreps.act(g, z) != still)[0].split(irreps.sizes),
@@ -66,6 +71,15 @@ def test_units_are_what_moves_as_a_whole(group, multiplicities):
         mine = torch.zeros(irreps.channels, dtype=torch.bool)
         mine[sum(irreps.sizes[:k]) : sum(irreps.sizes[: k + 1])] = True
         assert not (reached & ~mine).any()
+
+
+def test_waves_turn_by_the_product_of_their_vector_and_the_shift():
+    g = SHIFTS.element(torch.tensor([[0.3, -0.2]], dtype=torch.float64))
+    z = torch.tensor([[5.0, 1.0, 0.0, 1.0, 0.0]], dtype=torch.float64)
+    moved = Irreps(SHIFTS, (1, 1, 1), Waves(SHIFTS, ((0.5, -1.0), (0.0, 2.0)))).act(g, z)
+    phases = (0.5 * 0.3 + 0.2, -2 * 0.2)
+    expected = [5.0, *(part for p in phases for part in (math.cos(p), math.sin(p)))]
+    torch.testing.assert_close(moved[0], torch.tensor(expected, dtype=torch.float64))
 
 
 def test_frequency_k_turns_k_times_as_fast():
@@ -166,6 +180,8 @@ def test_orders_that_a_group_lacks_are_refused():
         Irreps(Cyclic(6), (0, 0, 0, 0, 1))
     with pytest.raises(ValueError, match="has order 1 only"):
         Irreps(Affine(), (0, 1, 1))
+    with pytest.raises(ValueError, match="waves of orders up to 1, got 2"):
+        Irreps(SHIFTS, (0, 1, 1), Waves(SHIFTS, ((1.0, 0.0),)))
     with pytest.raises(ValueError, match="do not divide into 3-vectors"):
         Irreps.vectors(SO3(), 20)
     with pytest.raises(ValueError, match="not negative"):

@@ -19,6 +19,7 @@ from lga.networks.spherical import SphericalAutoencoder
 from lga.networks.steerable import CanonicalDecoder, Fields, SteerableEncoder
 from lga.networks.tokens import RayDecoder, TokenEncoder, ray_features
 from lga.networks.volume import VolumeAutoencoder
+from lga.networks.waves import PlaneWaves
 
 __all__ = [
     "Autoencoder",
@@ -37,6 +38,7 @@ __all__ = [
     "ObjectField",
     "PatchAutoencoder",
     "PixelAutoencoder",
+    "PlaneWaves",
     "PolarAutoencoder",
     "RayDecoder",
     "RenderedAutoencoder",

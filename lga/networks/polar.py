@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lga.networks.autoencoders import Autoencoder, Encoding
+from lga.networks.waves import PlaneWaves
 
 
 class DiscHarmonics(nn.Module):
@@ -362,7 +363,7 @@ class HarmonicAutoencoder(Autoencoder):
     def __init__(
         self,
         image_shape: tuple[int, int, int],
-        harmonics: DiscHarmonics,
+        harmonics: DiscHarmonics | PlaneWaves,
         *,
         channels_in: int | None = None,
         width: int = 48,

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from lga.groups import SO2, SO3, Group, rotate_maps
+from lga.groups import SO2, SO3, Group, Translation, rotate_maps, shift_maps
 from lga.losses import pixel_loss
 from lga.pairs import Pairs
 from lga.systems.base import System
@@ -37,7 +37,7 @@ class ActOnImage(System):
     does not move. It has no weights.
 
     Args:
-        group: turns of the image plane, or of volumes.
+        group: turns or shifts of the image plane, or of volumes.
     """
 
     def __init__(self, group: Group) -> None:
@@ -46,12 +46,15 @@ class ActOnImage(System):
 
     @classmethod
     def refusal(cls, dataset) -> str | None:
-        turns = SO2 if len(dataset.image_shape) == 3 else SO3
-        if dataset.camera is not None or not isinstance(dataset.group, turns):
-            return "turns the pixels, and here is no turn of the image plane"
+        axes = len(dataset.image_shape) - 1
+        moves = isinstance(dataset.group, SO2 if axes == 2 else SO3)
+        if dataset.camera is not None or not (moves or dataset.group == Translation(axes)):
+            return "moves the pixels, and here is no turn or shift of the image plane"
         return None
 
     def transform(self, x: Tensor, g: Tensor) -> Tensor:
+        if isinstance(self.group, Translation):
+            return shift_maps(self.group.vector(g), x)
         return rotate_maps(g, x)
 
     def loss(self, pairs: Pairs) -> dict[str, Tensor]:
@@ -65,6 +68,12 @@ class OrbitMean(ActOnImage):
     """
 
     TURNS = 256
+
+    @classmethod
+    def refusal(cls, dataset) -> str | None:
+        if isinstance(dataset.group, Translation):
+            return "is a mean over all elements, and of shifts there is none"
+        return super().refusal(dataset)
 
     def transform(self, x: Tensor, g: Tensor) -> Tensor:
         turns = self.group.sample(self.TURNS, torch.Generator().manual_seed(0), x.dtype)

@@ -9,7 +9,7 @@ from typing import Literal
 from torch import Tensor
 
 from lga.cameras import Camera
-from lga.groups import SO2, SO3, Affine, Cyclic, Group
+from lga.groups import SO2, SO3, Affine, Cyclic, Group, Translation
 from lga.latents import FixedSplit, LatentAction
 from lga.lookup import check_name
 from lga.losses import ImageLoss
@@ -23,6 +23,7 @@ from lga.networks import (
     ObjectField,
     PatchAutoencoder,
     PixelAutoencoder,
+    PlaneWaves,
     PolarAutoencoder,
     SphericalAutoencoder,
     StillMap,
@@ -30,7 +31,16 @@ from lga.networks import (
     VolumeAutoencoder,
 )
 from lga.pairs import Pairs
-from lga.representations import DirectSum, Irreps, Representation, Restriction, TurnedMaps
+from lga.representations import (
+    DirectSum,
+    Family,
+    Irreps,
+    Representation,
+    Restriction,
+    TurnedMaps,
+    Waves,
+    family,
+)
 from lga.systems.base import LatentSystem
 from lga.systems.jin2024 import published_networks
 
@@ -44,8 +54,9 @@ class LGA(LatentSystem):
     Of what a picture shows, z_v moves by irreducible representations of the group; B, seen through
     a mask a, stays. The network is tailored to one of four ways to act:
 
-        plane    turns of the image plane   E and D go through disc harmonics, the plane's own
-                                            irreps, between convolutions; z_i holds a and B
+        plane    turns or shifts of the     E and D go through disc harmonics or plane waves, the
+                 image plane                plane's own irreps, between convolutions; z_i holds a
+                                            and B
         object   an object moves in space   z holds degrees 1 … 4 or frequencies 1 … 12 and what
                                             stays of the object, before a known camera also fields
                                             in the ball around it; B is x1 without the object
@@ -55,8 +66,8 @@ class LGA(LatentSystem):
                                             hold up to that
 
     Args:
-        image_shape: (C, H, W), square with even sides for "plane", sides divisible by 16 else; or
-            (C, D, H, W).
+        image_shape: (C, H, W), with even sides for "plane" and square for turns, sides divisible
+            by 16 else; or (C, D, H, W).
         group: the group that acts.
         camera: how it looks at an object in space; None otherwise.
         network: one of these, or "auto": by the camera, the group and the shape.
@@ -99,6 +110,7 @@ class LGA(LatentSystem):
     ) -> None:
         check_name("network", network, NETWORKS)
         channels = image_shape[0]
+        moves: Representation
         if network == "auto":
             network = "volume" if len(image_shape) == 4 else way_to_act(group, camera)
         if still_price and not (network == "plane" and still):
@@ -109,25 +121,29 @@ class LGA(LatentSystem):
             )
         image_loss = ImageLoss(loss_form, perceptual_weight, perceptual_images, perceptual_after)
         if network == "volume":
+            if not isinstance(group, SO3):
+                raise ValueError(f"network=volume is for turns of space, not for {group}")
             features = Irreps(group, whole_numbers(fields))
             scalars, *others = features.multiplicities
             pair = VolumeAutoencoder(image_shape, features.channels, width or 16)
             maps = TurnedMaps(group, (channels + scalars, *others))
             self.assemble(pair, maps, group, image_loss)
         elif network == "plane":
+            harmonics, irreps = plane_harmonics(group, image_shape)
             pair = HarmonicAutoencoder(
                 image_shape,
-                DiscHarmonics(image_shape),
+                harmonics,
                 channels_in=channels + still,
                 width=width or 48,
                 depth=depth,
             )
             if still:
                 pair = CompositeAutoencoder(StillMap(image_shape), pair)
-            self.assemble(pair, Irreps(SO2(), pair.multiplicities), group, image_loss)
+            moves = Irreps(irreps.group, pair.multiplicities, irreps)
+            self.assemble(pair, moves, group, image_loss)
         elif network == "object":
             wide = width or 48
-            moves: Representation = Irreps(group, (128, *equal_multiplicities(group, 16)))
+            moves = Irreps(group, (128, *equal_multiplicities(group, 16)))
             numbers, field = moves.channels, None
             if camera is not None:
                 field = ObjectField(camera, wide, image_shape[1] // 4)
@@ -315,7 +331,24 @@ def way_to_act(group: Group, camera: Camera | None) -> Literal["plane", "object"
     """Which network "auto" means: how the group acts on what a picture shows."""
     if isinstance(group, Affine):
         return "pixels"
-    return "plane" if camera is None and isinstance(group, SO2) else "object"
+    return "plane" if camera is None and moves_the_plane(group) else "object"
+
+
+def moves_the_plane(group: Group) -> bool:
+    """Whether a group can turn or shift the image plane."""
+    return isinstance(group, SO2) or group == Translation(2)
+
+
+def plane_harmonics(
+    group: Group, image_shape: tuple[int, ...]
+) -> tuple[DiscHarmonics | PlaneWaves, Family]:
+    """What pictures are sums of, and the irreps by which turns or shifts of the plane move that."""
+    if not moves_the_plane(group):
+        raise ValueError(f"network=plane is for turns or shifts of the plane, not for {group}")
+    if isinstance(group, SO2):
+        return DiscHarmonics(image_shape), family(SO2())
+    waves = PlaneWaves(image_shape)
+    return waves, Waves(group, waves.vectors)
 
 
 def equal_multiplicities(group: Group, copies: int) -> tuple[int, ...]:

@@ -140,7 +140,8 @@ def sliders_for(group: Group) -> dict[str, widgets.Widget]:
     if isinstance(group, Affine):
         return {"a": slider("contrast a", 0.3, 3, 0.05, 1.6), "b": slider("shift b", -2, 2, 0.05)}
     if isinstance(group, Translation):
-        return {f"shift {k}": slider(f"shift {k}", -1, 1, 0.05) for k in range(group.point_dim)}
+        names = [f"shift {axis}" for axis in range(group.point_dim)]
+        return {name: slider(name, -1, 1, 0.05, 0.25) for name in names}
     if isinstance(group, Product):
         parts = [sliders_for(factor) for factor in group.factors]
         return {f"{k} {name}": one for k, part in enumerate(parts) for name, one in part.items()}

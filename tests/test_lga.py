@@ -152,7 +152,7 @@ def test_waves_say_what_a_picture_is_and_shift_as_irreps(shape):
     irreps = Irreps(group, waves.multiplicities, Waves(group, waves.vectors))
     x = smooth_pictures(4, side=48, channels=shape[0])[..., : shape[1], : shape[2]]
     z = waves.analyse(x)
-    assert z.shape == (4, irreps.channels) and sum(waves.spans()) == irreps.channels
+    assert z.shape == (4, irreps.channels)
     assert irreps.channels == shape[0] * (2 * shape[1] - 1) * (2 * shape[2] - 1)
     torch.testing.assert_close(z.norm(), x.norm(), rtol=1e-2, atol=0)
     again = waves.synthesise(z)

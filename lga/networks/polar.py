@@ -372,7 +372,8 @@ class HarmonicAutoencoder(Autoencoder):
         super().__init__(image_shape)
         self.channels, self.harmonics = image_shape[0], harmonics
         self.multiplicities = harmonics.multiplicities
-        self.latent_shape = (sum(harmonics.spans()),)
+        at_rest, *moving = self.multiplicities
+        self.latent_shape = (at_rest + 2 * sum(moving),)
         self.before = Refine(channels_in or self.channels, self.channels, width, depth)
         self.after = Refine(self.channels, self.channels, width, depth)
 

@@ -50,10 +50,6 @@ class PlaneWaves(nn.Module):
         self.register_buffer("places", places, persistent=False)
         self.register_buffer("gain", gain, persistent=False)
 
-    def spans(self) -> list[int]:
-        """How many numbers each order has."""
-        return [m * (2 if k else 1) for k, m in enumerate(self.multiplicities)]
-
     def analyse(self, pictures: Tensor) -> Tensor:
         """Pictures (N, C, H, W) to coefficients (N, dim)."""
         spectrum = torch.fft.rfft2(pictures.to(self.gain.dtype), self.canvas, norm="ortho")

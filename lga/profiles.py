@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from lga.datasets import DATASETS
+from lga.datasets.base import StoredOrbits
 from lga.lookup import check_name
 from lga.options import check_numbers
 from lga.systems import SYSTEMS
@@ -84,7 +85,7 @@ class Rule:
 MNISTS = ("rotated_mnist", "blocked_mnist")
 RENDERED = ("nmr", "plane_in_the_sky")
 VOLUMES = ("adrenal_3d", "brain_3d")
-OWN = "own"  # one's own pictures, wherever they lie
+OWN = StoredOrbits.name  # one's own pictures, wherever they lie
 LGA = ("lga", "lga_matched", "lga_generic")
 QUARTER = ("jin2024", "swarnali2025", "lga_generic")
 RULES = (
@@ -120,7 +121,7 @@ RULES = (
     ),
     # Of one's own the size is not known: these budgets hold up to 64 pixels a side.
     Rule({"train_pairs": 3_200, "batch_size": 16, "test_pairs": 200}, profile="quick", dataset=OWN),
-    Rule({"width": 16}, profile="quick", dataset=OWN, system=QUARTER),
+    Rule({"width": 16}, profile=("quick", "standard"), dataset=OWN, system=QUARTER),
     # standard: minutes to three hours of one CPU core.
     Rule(
         {"train_pairs": 2_000_000, "batch_size": 128, "learning_rate": 2e-3, "schedule": "cosine"},
@@ -172,7 +173,6 @@ RULES = (
         {"train_pairs": 64_000, "batch_size": 16, "test_pairs": 2_000, "validation_pairs": 500},
         profile="standard", dataset=OWN,
     ),
-    Rule({"width": 16}, profile="standard", dataset=OWN, system=QUARTER),
     # paper: the published optimiser settings; the number of epochs is not published.
     Rule({"train_pairs": 60_000_000, "validations": 200}, profile="paper"),
     Rule({"train_pairs": 5_000_000}, profile="paper", dataset=("brain_mri", *VOLUMES)),

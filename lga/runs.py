@@ -181,10 +181,9 @@ def configure(
     if own is None:
         check_serves(system, DATASETS[check_name("dataset", dataset, DATASETS)])
         dataset_defaults = dataset_options(DATASETS[dataset])
-        said = profile_values(profile, dataset, system)
+        ruled = dataset
     else:
-        dataset, dataset_defaults = own.name, {}
-        said = profile_values(profile, OWN, system)
+        dataset, dataset_defaults, ruled = own.name, {}, OWN
     system_defaults = keyword_options(SYSTEMS[system])
     setting_defaults = dataclasses.asdict(Settings())
     known = {**setting_defaults, **dataset_defaults, **system_defaults}
@@ -193,7 +192,7 @@ def configure(
     for key in given:
         check_name("setting", key, known)
     changes = {key: typed(key, value, known[key]) for key, value in given.items()}
-    unchanged = known | said | {"seed": int(seed)}
+    unchanged = known | profile_values(profile, ruled, system) | {"seed": int(seed)}
     changes = {key: value for key, value in changes.items() if value != unchanged[key]}
     values = unchanged | changes
     check_numbers(values, dataset_defaults | system_defaults)

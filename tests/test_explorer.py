@@ -57,7 +57,7 @@ def test_ones_own_systems_are_explored_on_ones_own_data():
     shown = lga.explore(dataset, {"mine": system})
     assert not system.training and list(shown.systems) == ["mine"]
     before = shown.image.value
-    (angle, _path) = shown.sliders.values()
+    (angle, _shift) = shown.sliders.values()
     angle.value = -75
     assert shown.image.value != before
 

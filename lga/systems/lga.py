@@ -110,7 +110,6 @@ class LGA(LatentSystem):
     ) -> None:
         check_name("network", network, NETWORKS)
         channels = image_shape[0]
-        moves: Representation
         if network == "auto":
             network = "volume" if len(image_shape) == 4 else way_to_act(group, camera)
         if still_price and not (network == "plane" and still):
@@ -139,11 +138,12 @@ class LGA(LatentSystem):
             )
             if still:
                 pair = CompositeAutoencoder(StillMap(image_shape), pair)
-            moves = Irreps(irreps.group, pair.multiplicities, irreps)
-            self.assemble(pair, moves, group, image_loss)
+            self.assemble(
+                pair, Irreps(irreps.group, pair.multiplicities, irreps), group, image_loss
+            )
         elif network == "object":
             wide = width or 48
-            moves = Irreps(group, (128, *equal_multiplicities(group, 16)))
+            moves: Representation = Irreps(group, (128, *equal_multiplicities(group, 16)))
             numbers, field = moves.channels, None
             if camera is not None:
                 field = ObjectField(camera, wide, image_shape[1] // 4)
